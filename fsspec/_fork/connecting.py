@@ -1,13 +1,13 @@
-"""Sockets of HTTP clients that no transport has yet, on loops that are not ours.
+"""Sockets of HTTP clients that are connecting, and have no transport yet, on loops that are not ours.
 
-Those of our own clients are made by `create`, and known from then on.  Of other clients,
-from when one makes a socket until its loop wraps it in a transport, only frames know it:
-those of coroutines that wait in a task of the loop, or of the thread that runs one of
-them at the moment.  What waits is read by the child (`waiting_sockets`).  What runs is read by the
-parent just before the fork (`running_sockets`), for the frames of a thread are gone in the child.
+Our own clients create sockets by `create`, which records them.  The sockets of other clients are
+referenced only by frames until the loop wraps them in a transport: by those of suspended
+coroutines in tasks of the loop, or of the thread that runs one.  Suspended frames are searched in
+the child (`waiting_sockets`); running ones in the parent just before the fork
+(`running_sockets`), since the child does not have the frames of other threads.
 
-A socket is taken for a client's where a frame of aiohttp lies above: the loop may have
-connections of other libraries as well.
+A socket counts as a client's if aiohttp is among the calling frames: a loop may have connections
+of other libraries as well.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ created = hooks.Registry()
 """Sockets made by `create`."""
 
 _CLIENT = ("aiohttp", "aiohappyeyeballs")
-_BELOW = (*_CLIENT, "asyncio")  # whose frames have the sockets, under one of a client's
+_BELOW = (*_CLIENT, "asyncio")  # modules whose frames hold the sockets, called by those of a client
 
 
 def create(info: tuple[Any, ...]) -> socket.socket:
-    """The ``socket_factory`` of aiohttp's connectors, on whichever loop: no fork misses the socket."""
+    """The ``socket_factory`` of our aiohttp connectors: creates a socket and records it."""
     family, kind, protocol, *_ = info
     with sockets.creation_lock:
         sock = socket.socket(family, kind, protocol)
@@ -39,7 +39,7 @@ def create(info: tuple[Any, ...]) -> socket.socket:
 
 
 def _sockets(frames: Iterable[Any]) -> Iterator[socket.socket]:
-    """Those that frames, the outermost first, hold by a name or in a set with one."""
+    """Sockets in local variables, or in sets that are local variables, of frames given outermost first."""
     within = False
     for frame in frames:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
@@ -61,7 +61,7 @@ def _waiting_frames(coro: Any) -> Iterator[Any]:
             frame, running, coro = coro.ag_frame, coro.ag_running and coro.ag_await is None, coro.ag_await
         elif isinstance(coro, types.GeneratorType):
             frame, running, coro = coro.gi_frame, coro.gi_running, coro.gi_yieldfrom
-        else:  # what __await__ and __anext__ give shows what it stands for only to the collector
+        else:  # the iterators of __await__ and __anext__ expose their coroutine only to the garbage collector
             inner = (types.CoroutineType, types.AsyncGeneratorType, types.GeneratorType)
             coro = next((one for one in gc.get_referents(coro) if isinstance(one, inner)), None)
             continue
@@ -71,7 +71,7 @@ def _waiting_frames(coro: Any) -> Iterator[Any]:
 
 
 def waiting_sockets(loop: Any) -> list[socket.socket]:
-    """Sockets of clients in the tasks of a loop that wait for something."""
+    """Sockets of clients in the suspended tasks of a loop."""
     if not any(name in sys.modules for name in _CLIENT):
         return []
     found: list[socket.socket] = []
@@ -81,14 +81,14 @@ def waiting_sockets(loop: Any) -> list[socket.socket]:
 
 
 def waiting_transports(loop: Any) -> set[int]:
-    """Descriptors of clients' connections in the tasks of a loop that does not show its transports."""
+    """Descriptors of clients' transports in the suspended tasks of a loop that does not expose them."""
     if "aiohttp" not in sys.modules:
         return set()
     frames = [frame for task in asyncio.all_tasks(loop) for frame in _waiting_frames(task.get_coro())]
     found: set[int] = set()
     for value in [value for frame in frames for value in list(frame.f_locals.values())]:
         if type(value).__module__.startswith("aiohttp."):
-            # a connection, what parses its answers, and a body that is read know the transport
+            # connections, response parsers and bodies being read refer to the transport
             for one in (value, getattr(value, "_protocol", None)):
                 transport = getattr(one, "transport", None)
                 sock = transport.get_extra_info("socket") if transport is not None else None
@@ -98,7 +98,7 @@ def waiting_transports(loop: Any) -> set[int]:
 
 
 def running() -> Iterator[tuple[asyncio.AbstractEventLoop, list[Any]]]:
-    """The asyncio loops that threads run at this moment, with the frames of what runs on each."""
+    """The asyncio loops that threads are running, each with the frames of its thread."""
     code = asyncio.BaseEventLoop.run_forever.__code__
     for frame in sys._current_frames().values():
         inner: list[Any] = []
@@ -112,5 +112,5 @@ def running() -> Iterator[tuple[asyncio.AbstractEventLoop, list[Any]]]:
 
 
 def running_sockets(loops: Container[int]) -> list[socket.socket]:
-    """Sockets that clients are using on the threads which run these loops, given by the loops' ids."""
+    """Sockets of clients on the threads that run the loops with these ids."""
     return [sock for loop, frames in running() if id(loop) in loops for sock in _sockets(frames)]

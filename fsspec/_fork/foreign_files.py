@@ -1,18 +1,18 @@
 """Open files of other packages, in a child of the process that opened them.
 
-A file that is read through a cache of `fsspec.caching` and through its filesystem needs
-nothing: it goes on with the filesystem, once that is revived.  Others hold more than that: the
-event loop of the parent, a channel, a response.  In a child these get a *stale* class,
-as instances do.  The first use opens them again, at their position:
+A file that reads only through a cache of `fsspec.caching` and its filesystem works again as
+soon as the filesystem is revived.  Other files hold an event loop, a channel or a response of
+the parent.  In a child these get a *stale* class, as instances do.  The first use opens them
+again at their position:
 
-* by what `fsspec._fork.known` says of the class;
-* else by the ``__setstate__`` of their class, or by its ``__reduce__``, as pickling would.
+* as the entry of their class in `fsspec._fork.known` says;
+* else by ``__setstate__`` or ``__reduce__`` of their class, as unpickling would.
 
-Where none of these is there, or nothing allows it (see `fsspec._fork.instances`), the use raises
+Without any of these, or without an opt-in (see `fsspec._fork.instances`), the use raises
 `ForkError`.  Closing or collecting such a file only releases the child's copy.
 
-Files are seen without their cooperation: an `AbstractBufferedFile` as it is created, whether or not
-its class calls ``super().__init__``; any other when ``open`` of its filesystem returns it.
+Files need not register themselves: an `AbstractBufferedFile` is recorded when it is created, even if
+its class does not call ``super().__init__``; any other file when ``open`` of its filesystem returns it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from fsspec._fork.written_files import inherited, is_inherited
 from fsspec.exceptions import ForkError
 
 _ANEW = "Open the file anew in this process"
-_MAX_SEARCHED = 400  # objects below a file of unknown make that are searched for connections
+_MAX_SEARCHED = 400  # objects reachable from a file that are searched for connections
 
 _FREE = frozenset("mode path name fs full_name kwargs _fork_generation _closed".split())
-"""What can be asked of a stale file without using it."""
+"""Attributes of a stale file that can be read without use."""
 
 _OF_BUFFERED = frozenset("fs cache buffer details".split())
-"""What every `AbstractBufferedFile` has, which leads to no connection but those of its filesystem."""
+"""Attributes of every `AbstractBufferedFile`; they lead only to connections of its filesystem."""
 
 _RELEASING = frozenset(("close", "discard"))
 
@@ -84,14 +84,14 @@ class _Stale(Variant):
         release(self)
 
     def __del__(self) -> None:
-        """Nothing: what it holds is the parent's."""
+        """Do nothing: the resources are the parent's."""
 
     def __repr__(self) -> str:
         return _named(self)
 
 
 def _passes(file: Any) -> bool:
-    """Whether the caller is the thread that opens the file again, or a loop which that thread waits for."""
+    """Whether the caller is the thread that reopens the file, or runs on a loop that it waits for."""
     owner = _busy.get(id(file))
     if owner is None:
         return False
@@ -125,7 +125,7 @@ def _releaser(file: Any) -> Callable[[], Any]:
 
 
 def is_stale(file: Any) -> bool:
-    """Whether a file was inherited, holds what is the parent's, and was not used since."""
+    """Whether a file was inherited with resources of the parent, and not used since."""
     return is_variant(type(file), _Stale)
 
 
@@ -133,11 +133,11 @@ def is_stale(file: Any) -> bool:
 def use(file: Any) -> None:
     """Open an inherited file again, in place and at its position.
 
-    Raises ForkError: nothing allows it, or nothing is known by which it could be opened again.
+    Raises ForkError: the program did not opt in, or there is no way to reopen it.
     """
     with _lock.get():
         if not is_stale(file):
-            return  # by another thread meanwhile
+            return  # another thread has reopened it
         real = original(type(file))
         state = object.__getattribute__(file, "__dict__")
         before = dict(state)
@@ -161,17 +161,17 @@ def use(file: Any) -> None:
 def _allowed(state: dict[str, Any]) -> bool:
     fs: Any = state.get("fs")
     if instances._allowed():
-        return True  # else only where its filesystem was made usable by itself
+        return True  # else only if its filesystem was reset by hand
     if not isinstance(type(fs), instances._Cached):
         return False
     return bool(fs._fork_sensitive) and not instances.is_stale(fs)
 
 
 def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Give the file what it needs in this process; False where no way is known."""
+    """Restore a file in this process; False where there is no way to."""
     facts = known.facts_of(real)
     if not _holds(real, before):
-        return True  # it goes on with its filesystem
+        return True  # it needs only its filesystem
     if facts.renews:
         state.update((name, known.make_value(path)) for name, path in facts.renews.items())
         return True
@@ -200,7 +200,7 @@ def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str,
         again = make(*arguments)
         if type(again) is not real:
             return False
-        hooks.immortalize(again)  # its end would close what the file goes on with
+        hooks.immortalize(again)  # its finalizer would close what the file now uses
         state.clear()
         state.update(vars(again))
     else:
@@ -211,7 +211,7 @@ def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str,
 
 
 def _attribute(file: Any, path: str) -> Any:
-    """An attribute that the table names, a property too. Raises AttributeError: there is none."""
+    """An attribute or property by its path with dots. Raises AttributeError: there is none."""
     for name in path.split("."):
         file = getattr(file, name)
     return file
@@ -239,26 +239,26 @@ _adopted: dict[int, tuple[weakref.ref[Any], str]] = {}
 
 
 def adopt(file: Any, mode: str) -> None:
-    """Remember a file of another package that is no `AbstractBufferedFile`."""
+    """Record a file of another package that is no `AbstractBufferedFile`."""
     key = id(file)
-    with suppress(TypeError):  # of a make to which there are no weak references
+    with suppress(TypeError):  # its class does not support weak references
         _adopted[key] = weakref.ref(file, partial(_adopted.pop, key)), mode
 
 
 def is_read(mode: Any) -> bool:
-    """Whether a mode is one of files that are only read."""
+    """Whether a mode is read-only."""
     return isinstance(mode, str) and "r" in mode and "+" not in mode
 
 
 def inherit(file: Any, mode: Any) -> None:
-    """What becomes of a file of another package in a child; called by hooks, runs nothing of others."""
+    """Replace the class of an inherited file. Called by hooks: runs no code of that class."""
     cls = type(file)
     if is_stale(file) or is_inherited(cls):
         return
     try:
         state = object.__getattribute__(file, "__dict__")
     except AttributeError:
-        return  # all slots, or written in C: nothing can be done for it
+        return  # without a __dict__: it cannot be handled
     if is_read(mode) and not _holds(cls, state) and not _ends_itself(cls):
         return
     hooks.immortalize(dict(state))
@@ -269,7 +269,7 @@ def inherit(file: Any, mode: Any) -> None:
 
 
 def _holds(cls: type, state: dict[str, Any]) -> bool:
-    """Whether a file that is read holds more than a cache and its filesystem."""
+    """Whether a file being read holds other resources than a cache and its filesystem."""
     facts = known.facts_of(cls)
     if facts.renews or facts.arguments:
         return True
@@ -282,7 +282,7 @@ def _holds(cls: type, state: dict[str, Any]) -> bool:
 
 
 def _ends_itself(cls: type) -> bool:
-    """Whether closing or collecting a buffered file runs code of its class: not for a child's copy."""
+    """Whether a buffered file's class has its own ``close`` or ``__del__``, which must not run in a child."""
     return _buffered(cls) and (_own(cls, "close") or _own(cls, "__del__"))
 
 
@@ -299,9 +299,9 @@ _NOT_SEARCHED = (
 
 
 def _reaches_connection(state: dict[str, Any]) -> bool:
-    """Whether a socket or an event loop lies below what a file holds, its filesystem apart.
+    """Whether a socket or event loop is reachable from a file's attributes, other than by its filesystem.
 
-    A pair of streams, as of ``socket.makefile("rwb")``, does not show what it is over, and counts as one.
+    A `io.BufferedRWPair`, as of ``socket.makefile("rwb")``, does not expose its socket, and counts as one.
     """
     import gc
 
@@ -329,7 +329,7 @@ def _in_child() -> None:
 
 
 def _detach_finalizers() -> None:
-    """Cancel what `weakref.finalize` would run for inherited objects: only the parent runs it."""
+    """Remove `weakref.finalize` callbacks of inherited objects, which only the parent may run."""
     registry = getattr(weakref.finalize, "_registry", None)
     if not registry:
         return

@@ -15,7 +15,7 @@ from typing import Any
 from fsspec._fork import hooks
 
 _RLock: Any = _thread.RLock
-_BOUND = 1.0  # seconds for which one who wants a lock waits for a fork that has it
+_BOUND = 1.0  # seconds that a thread waits for a lock that a fork holds
 
 _locks: list[ForkLock] = []
 
@@ -23,17 +23,17 @@ _locks: list[ForkLock] = []
 class ForkLock(_RLock):  # type: ignore[misc]  # its type names not all it has
     """A re-entrant lock that a fork takes before it is made; in the child it is free.
 
-    It is the interpreter's own, also where gevent or eventlet put theirs into `threading`, so that an
-    interrupt (`KeyboardInterrupt`) finds it held within the ``with`` block or not at all: a release that
-    is written in Python could be interrupted before it has released.
+    It is the interpreter's own lock, even where gevent or eventlet replace those of `threading`. So an
+    interrupt (`KeyboardInterrupt`) never leaves it locked outside of its ``with`` block; a release written
+    in Python could be interrupted before it has any effect.
 
-    A hook of the program's, inside a fork, may wait for a thread that wants the lock: after a
-    second that thread takes the lock from the fork. One is made by a module, as it is imported.
+    A hook of the program may wait, during a fork, for a thread that waits for this lock. After a second
+    that thread takes the lock from the fork. Locks are created by modules at import.
 
     Parameters
     ----------
     by_itself
-        the fork takes it after all other hooks; else the module has steps of its own that do.
+        the fork takes it after all other hooks; otherwise the module has hooks that take it.
     """
 
     def __new__(cls, by_itself: bool = True) -> ForkLock:
@@ -50,13 +50,13 @@ class ForkLock(_RLock):  # type: ignore[misc]  # its type names not all it has
     """Not empty while a thread may take it from them, as one does."""
 
     def renew(self) -> None:
-        """In a child: free it, for another thread may have held it. A block that was forked in keeps it."""
+        """Free the lock in a child, where no other thread exists. A ``with`` block that forked keeps it."""
         taken = len(self._forks)
         self._forks, self._to_give = {}, []
         if not self._is_owned():
             self._at_fork_reinit()
         else:
-            with suppress(RuntimeError):  # a thread took it from a fork, which gives it up once less
+            with suppress(RuntimeError):  # a thread had taken it from the fork: one release fewer
                 for _ in range(taken):
                     self.release()
 
@@ -86,7 +86,7 @@ class ForkLock(_RLock):  # type: ignore[misc]  # its type names not all it has
         """
         fork = hooks.current_fork()
         if fork not in self._forks:
-            # bounded waits: one that waits as a thread takes the lock from a fork is woken by no release
+            # bounded waits: taking the lock from a fork is no release, and wakes nobody
             waits = (timeout,) if timeout >= 0 else repeat(_BOUND)
             # taken and noted in one step of the interpreter: no handler of a signal comes in between
             self._forks.update(zip((fork,), filter(None, map(self.acquire, repeat(True), waits))))
@@ -104,17 +104,17 @@ class ForkLock(_RLock):  # type: ignore[misc]  # its type names not all it has
                 self._to_give.clear()
 
     def nested(self) -> bool:
-        """Whether a fork has it within the hooks of another one that does."""
+        """Whether two nested forks hold it."""
         return len(self._forks) > 1
 
 
 def _at_once(*functions: Callable[[], object]) -> None:
-    """Call functions of C in turn, in one step of the interpreter."""
+    """Call functions written in C in turn, without a chance for a signal handler to run between them."""
     deque(map(methodcaller("__call__"), functions), maxlen=0)
 
 
 def _before() -> None:
-    # last of all: a loop that is still to come to rest may want one
+    # the last hook: a loop that is not at rest yet may need such a lock
     for lock in _locks:
         lock.take_for_fork(max(0.0, hooks.exit_deadline - time.monotonic()))
 

@@ -1,22 +1,22 @@
-"""When a process forks: the generation, and the hooks that run.
+"""The hooks around a fork, and the generation: how many forks lie behind this process.
 
-Owns the *generation*: an integer that every forked child advances once, before
-any other code of the child runs.  What belongs to one process remembers the generation
-it was made in, and comparing the two is the whole check on use; `fsspec._fork.owned`
-does that for everything outside of this package.  Where the hooks of
-``os.register_at_fork`` do not run (a C library forked) `check` compares process ids and
-catches up; the few entries that cross to another thread call it.
+The *generation* is an integer that each forked child increments once, before any other
+code of the child runs.  An object that belongs to one process stores the generation in
+which it was made; it is inherited where that differs from the current one.  Outside of
+this package `fsspec._fork.owned` makes that comparison.  Where the hooks of
+``os.register_at_fork`` do not run (a C library forked), `check` compares process ids and
+runs them; the functions that hand work to another thread call it first.
 
-Owns also the registries of what is called at a fork:
+Two registries say what is called at a fork:
 
 * modules, through `at_fork`, in the order in which they were added;
 * objects, through `register`: held weakly and by identity (filesystems are equal
   by token, and have no hash before they are constructed); in the child their
   method ``_after_fork_in_child`` is called.
 
-Each hook stands alone: what one raises is logged once the fork is over, and the next
-hook runs.  Only this module calls ``os.register_at_fork``.  Hooks run on the thread that
-forks; in the child it is the only one.
+What a hook raises is logged when the fork is over, and the next hook runs.  Only this
+module calls ``os.register_at_fork``.  Hooks run on the thread that forks; in the child it
+is the only one.
 
 Hooks of the program run before, between and after ours, and may use filesystems.  `forking`
 is the thread that is making a fork; a child's hook that runs before ours and uses a
@@ -47,14 +47,12 @@ pid: int = os.getpid()
 """The process that `generation` belongs to."""
 
 ready_pid: int = pid
-"""`pid`, or 0 in a child while its hooks run: whoever finds another process than this one calls `check`.
+"""`pid`, or 0 in a child while its hooks run. Code that finds another value than its process id calls
+`check`.
 
-Other threads wait there. It remains 0 where the handler of a signal ended the hooks; whoever comes next goes
-on with them.
+There other threads wait for the hooks. If a signal handler interrupts the hooks it stays 0, and the next
+call of `check` runs the remaining ones.
 """
-
-registrations: int = 0
-"""How many objects were ever registered."""
 
 owner_pids: list[int] = [pid]
 """Process ids by generation, for messages."""
@@ -105,8 +103,8 @@ _objects = Registry()
 _immortal: list[Any] = []  # see immortalize
 _prepared = False
 _alive: list[Any] | None = None  # while hooks of a child run: what is registered, found once
-_opted_in: bool | None = None  # around a fork: as found in the parent
-_ended: deque[int] = deque(maxlen=64)  # of more than these the first have left long ago
+_opted_in: bool | None = None  # while a fork is being made: as it was in the parent
+_ended: deque[int] = deque(maxlen=64)  # older ones have exited long ago
 _collecting_again = False
 _pausing: set[int] = set()  # threads that fork
 _advanced = True  # whether `generation` knows of the last fork whose first hook ran
@@ -125,16 +123,16 @@ early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
 
 was_opted_in = False
-"""In a child: whether the program had opted in at the last fork; what is set later takes nothing back."""
+"""In a child: whether the program had opted in at the fork; clearing the variable later has no effect."""
 
 EXIT_WAIT = 1.0
-"""Seconds that a fork waits for threads that have ended to leave; they need their turn on a processor."""
+"""Seconds that a fork waits for threads that have finished to exit; the system may not run them at once."""
 
 exit_deadline: float = 0.0
-"""Until when, by the monotonic clock, the fork that is being made waits for that."""
+"""The end of that wait for the current fork, by the monotonic clock."""
 
-_held_total = 0.0  # seconds, by the forks of this process that are over
-_held_since = 0.0  # when the fork that is being made did, by the monotonic clock
+_held_total = 0.0  # seconds that finished forks of this process held up loops
+_held_since = 0.0  # when the current fork began to, by the monotonic clock
 
 
 def at_fork(
@@ -160,11 +158,11 @@ def at_fork(
 def _register_before() -> None:
     global _before_registered
     if not _before_registered and FORK_AVAILABLE:
-        # Not before now: what is registered last runs first. logging and the executors of
-        # concurrent.futures take locks of theirs before a fork, and what is asked here of other
-        # threads may need those; whoever brings such a hook has imported them.
+        # Only now, since hooks that are registered last run first: logging and the executors of
+        # concurrent.futures take their locks before a fork, which other threads may need to do what is
+        # asked of them here. The modules that register a hook here have imported both.
         _before_registered = True
-        import random  # noqa: F401  # whose hook in the child would have the exception of a signal's handler
+        import random  # noqa: F401  # else a signal would interrupt its hook in the child
 
         os.register_at_fork(before=_before)
         os.register_at_fork(before=_before, after_in_parent=_hooks_done, after_in_child=_hooks_done)
@@ -177,9 +175,7 @@ def _register_before() -> None:
 
 def register(obj: object) -> None:
     """Call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
-    global registrations
     _objects.add(obj)
-    registrations += 1
 
 
 def made_in(obj: object) -> int | None:
@@ -195,18 +191,18 @@ def registered() -> list[Any]:
 def immortalize(obj: object) -> None:
     """Never collect ``obj``, nor what it refers to, not even as the interpreter ends.
 
-    For what belongs to the parent: transports, tasks in flight, sessions.  A module
-    global would not do, for modules are cleared at exit and what they held is then
-    collected; a reference that nothing accounts for is beyond that.
+    For objects of the parent: transports, running tasks, sessions.  A module global is not
+    enough: modules are cleared at exit, and their objects are collected then.  A reference
+    count that no reference stands for keeps an object beyond that.
     """
     prepare_to_immortalize()
     _immortal.append(obj)
 
 
 def prepare_to_immortalize() -> None:
-    """Put the list of what is immortal out of the interpreter's reach; done once.
+    """Make the list of immortal objects itself immortal, once.
 
-    It takes time and memory that a child need not spend if its parent had the occasion.
+    Done in the parent, where there is time, it costs children neither time nor memory.
     """
     global _prepared
     if _prepared:
@@ -222,11 +218,11 @@ def prepare_to_immortalize() -> None:
 
 
 def pause_collection() -> None:
-    """Have the collector run nothing of others on this thread while it forks.
+    """Disable the garbage collector while this thread forks.
 
-    What it ends might wait for a loop that waits for this thread, or for a lock that some
-    hook of the fork holds; in the child it would close what is the parent's before that is
-    covered.
+    A finalizer could wait for a loop that waits for this thread, or for a lock that a hook of
+    the fork holds. In the child it could close a connection of the parent before its
+    descriptor is covered.
     """
     global _collecting_again
     _pausing.add(get_ident())
@@ -245,11 +241,11 @@ def resume_collection() -> None:
 
 
 def start_thread(target: Callable[[], None], name: str) -> None:
-    """Run ``target`` in a daemon thread; one that just ended has left before a fork.
+    """Run ``target`` in a daemon thread; a fork waits until such a thread that has finished is gone.
 
     Raises RuntimeError: no thread can be started.
     """
-    import threading  # by whoever needs one
+    import threading  # not at the top: import fsspec does without
 
     _register_before()
 
@@ -274,9 +270,9 @@ _modules.append(_Hooks(_wait_for_ended_threads, None, None))  # the last before 
 def wait_thread_exit(native_id: int, deadline: float) -> None:
     """Wait until the kernel has no such thread of this process any more.
 
-    One that has ended still has its C libraries' exit to run, and OpenSSL's takes a lock that
-    the child would inherit held: its own exit would wait for it for ever. Also, Python 3.12 and
-    newer count the kernel's threads.
+    After a thread has finished, C libraries still run their exit handlers on it. OpenSSL's takes a lock;
+    a child forked meanwhile would inherit it locked, and hang at its own exit. Also, Python 3.12 and
+    newer warn of a fork with several threads by the kernel's count.
     """
     task = f"/proc/self/task/{native_id}"
     while os.path.exists(task) and time.monotonic() < deadline:
@@ -289,14 +285,14 @@ def opted_in() -> bool:
 
 
 def _asked() -> bool:
-    from fsspec import config  # not at the top: it is read when asked for, and may be replaced
+    from fsspec import config  # not at the top: a program may replace the module
 
     text = os.environ.get("FSSPEC_FORK_RESET")
     return config.switched_on("fork", "reset") if text is None else config.switch(text) is True
 
 
 def owner_pid(made_in: int | None) -> int:
-    """The process id that went with a generation, None for the last one; -1 if not known."""
+    """The process id of a generation, None for the one before this; -1 if it is not known."""
     try:
         return owner_pids[generation - 1 if made_in is None else made_in]
     except IndexError:
@@ -313,7 +309,7 @@ def _catch_up() -> None:
     global early
     if _catching._is_owned():  # type: ignore[attr-defined]  # a hook uses something
         return
-    held = _catching.acquire(True, 5 * EXIT_WAIT)  # one that waits for this thread is not waited for for ever
+    held = _catching.acquire(True, 5 * EXIT_WAIT)  # bounded: the holder may be waiting for this thread
     try:
         if os.getpid() != pid or (held and not ready_pid):
             early = bool(forking)
@@ -327,13 +323,13 @@ def _catch_up() -> None:
 def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
     """Call ``func`` as a step of a hook: what it raises is logged when the fork is over.
 
-    Where the handler of a signal raised, ``func`` is called again, and the handler when the fork is over.
-    Returns what it returns; None where it raised.
+    If a signal handler raised within it, ``func`` is called again, and the handler after the fork.
+    Returns what ``func`` returns; None where it raised.
     """
     for last in (False, False, True):
         try:
             return func(*args)
-        except BaseException as error:  # nobody could catch it, and what follows has to be done
+        except BaseException as error:  # nobody could catch it, and the other hooks have to run
             if not _is_of_signal(error) or last:
                 _failures.append((what, error))
                 break
@@ -351,7 +347,7 @@ def _run(hook: Callable[[], None] | None) -> None:
 
 
 def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
-    """Run hooks in turn; a signal between two of them leaves out none."""
+    """Run hooks in turn, all of them even if a signal handler raises between two."""
     left: deque[Callable[[], None] | None] | None = None
     while left is None or left:
         try:
@@ -366,7 +362,7 @@ def _run_all(what: Iterable[Callable[[], None] | None]) -> None:
 
 
 def _hooks_done() -> None:
-    """When the hooks are done and those of logging and threading have made their locks anew."""
+    """The last hook: those of logging and threading have run, so that failures can be logged."""
     global early
     early = False
     resume_collection()
@@ -380,13 +376,13 @@ def _hooks_done() -> None:
 
 
 def current_fork() -> tuple[int, int]:
-    """The innermost fork that this thread is making: the thread and how many that are."""
+    """The current fork of this thread: the thread id, and the depth of nested forks."""
     me = get_ident()
     return me, _forks.get(me, 0)
 
 
-# The interpreter drops what the handler of a signal raises as a hook begins, and with it the hook. So each is
-# registered twice: the second does what the first has not.
+# If a signal handler raises as a hook begins, the interpreter skips the hook. Therefore each is registered
+# twice: the second call does its work where the first was skipped.
 def _before() -> None:
     me = get_ident()
     if me in _before_hooks_ran:
@@ -431,10 +427,10 @@ deferred: list[Callable[[], None]] = []
 
 
 def defer(task: Callable[[], None]) -> None:
-    """For a parent's hook: have ``task`` called when the fork returns to the program.
+    """Call ``task`` when the fork has returned to the program; for hooks of the parent.
 
-    Python 3.13 counts threads for its warning only after the hooks, so that one started by a
-    hook would be warned of at every fork.
+    Python 3.13 counts threads after the hooks, and would warn at each fork of a thread that a
+    hook has started.
     """
     deferred.append(task)
 
@@ -456,7 +452,7 @@ _pending: Any = None  # `run_deferred` as the interpreter calls it: never to be 
 def _register_pending_call() -> None:
     """Have the interpreter call `run_deferred` after each fork, when it is back in Python code.
 
-    The hook itself must not be Python code: the interpreter would do within it what is pending.
+    The hook that requests it must not be Python code: the interpreter would run the pending call inside it.
     """
     global _pending
     if sys.version_info < (3, 13):
@@ -473,7 +469,7 @@ def _pending_calls_run() -> bool:
     """Whether the interpreter will run pending calls next: where Python code of the main thread forked."""
     if _pending is None or sys._getframe(1).f_back is None:
         return False
-    import threading  # loaded already where there is anything to put off
+    import threading  # loaded already where anything was deferred
 
     return threading.current_thread() is threading.main_thread()
 
@@ -505,9 +501,9 @@ def end() -> None:
 
 
 def seconds_held_up() -> float:
-    """How many seconds forks have held up loops, for another thread than the one that forks.
+    """Seconds for which forks have stopped the loops, as seen by other threads than the forking one.
 
-    Of one that is being made no more than the bounds of its hooks allow.
+    For a fork in progress at most the time limit of its hooks.
     """
     if not forking or forking == get_ident():
         return _held_total
@@ -515,9 +511,9 @@ def seconds_held_up() -> float:
 
 
 def _advance() -> None:
-    """In a child, once for each fork, and before anything that it inherited is used."""
+    """Run the hooks of the child: once for each fork, before any inherited object is used."""
     global ready_pid
-    begun = not ready_pid and os.getpid() == pid  # and was ended by the handler of a signal
+    begun = not ready_pid and os.getpid() == pid  # a signal handler had interrupted it
     ready_pid = 0
     first = None if begun else _begin_generation
     _run_all((first, *[hooks.child for hooks in _modules], _notify_registered, _end_notifying))
@@ -563,7 +559,7 @@ def _end_notifying() -> None:
 
 
 def _in_child() -> None:
-    # else a hook of the program's came first and used something; there are forks before which no hook runs
+    # else a hook of the program has run before this one and called `check`; for some forks no hook ran before
     if not _advanced or os.getpid() != ready_pid:
         if not _catching._is_owned():  # type: ignore[attr-defined]  # another thread of the parent's has it
             _catching._at_fork_reinit()  # type: ignore[attr-defined]  # as threading's locks

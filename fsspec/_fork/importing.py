@@ -32,7 +32,7 @@ def _importing(frame: Any) -> bool:
 
 
 def under_way() -> bool:
-    """Whether another thread is in the middle of such an import."""
+    """Whether another thread is importing a module on behalf of this package."""
     if not _LOCKS:
         return False
     me = get_ident()
@@ -40,6 +40,6 @@ def under_way() -> bool:
 
 
 def wait(deadline: float) -> None:
-    """Wait until there is none, or ``deadline`` by the monotonic clock."""
+    """Wait until no such import is under way, or until ``deadline`` by the monotonic clock."""
     while under_way() and time.monotonic() < deadline:
         time.sleep(0.0005)

@@ -1,24 +1,23 @@
 """Making, remembering and reviving filesystem instances.
 
-Owns the metaclass `_Cached`, which gives the same instance for the same arguments,
-and what happens to instances when a process forks.
+Owns the metaclass `_Cached`, which returns the same instance for the same arguments,
+and what a fork does to instances.
 
 An instance has a *token*, a digest of its class and arguments that is the same in a
-parent and its children.  Blocking classes have an instance a thread, awaitable ones an
-instance a process; but with ``asynchronous=True`` one a thread as well, since a thread has an
-event loop of its own.  Instances of one class are constructed side by side, equal ones once.
+parent and its children.  Blocking classes have one instance per thread, awaitable ones one
+per process; with ``asynchronous=True`` also one per thread, since each thread has an event
+loop of its own.  Threads construct instances of one class concurrently, equal ones only once.
 
-In a forked child each live instance that holds connections is made *stale*: given a
-variant of its class, empty but for attribute access.  The first touch gives it back
-its class and revives it, which is what unpickling does: it is constructed again from
-the arguments it was made with, in place.  Where the program did not opt in, the
-touch raises `ForkError`.  Nothing that an instance held in the parent is finalized in
-the child: its state is kept for good.
+In a forked child each live instance that holds connections is made *stale*: its class is
+replaced by a variant that intercepts every attribute access.  The first use puts the class
+back and *revives* the instance: it is constructed again in place from its arguments, as
+unpickling would.  Where the program did not opt in, the use raises `ForkError`.  The state
+that an instance had in the parent is never finalized in the child.
 
-Any thread may make or touch instances; staleness begins only in the fork handler.  While
-one thread revives an instance, others see it as it was: what can be asked without use is
-answered from its state before, and what cannot waits for the end.  Coroutines that a blocking
-``__init__`` runs on a loop count as the reviving thread's own: they may use the instance.
+Any thread may make or use instances; they become stale only in the fork handler.  While one
+thread revives an instance, other threads read attributes that need no connection from its
+former state, and wait for the end of the revival for anything else.  Coroutines that a
+blocking ``__init__`` runs on a loop count as the reviving thread's own: they may use the instance.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ from fsspec.utils import tokenize
 T = TypeVar("T")
 
 _PLAIN = frozenset({str, int, bool, float, bytes, type(None)})
-_MOST_MEMBERS = 64  # of lists and dicts among the arguments of a set whose token is remembered
+_MOST_MEMBERS = 64  # of lists and dicts in arguments; tokens of larger ones are not remembered
 _REMEMBERED_KEYS = 512  # by class: argument sets whose token is known without computing it
 
 
@@ -79,7 +78,7 @@ class _Cached(type):
         found = cls._cache.get(token)
         if found is None:
             if not cls.async_impl:
-                found = _construct(cls, token, args, kwargs)  # nobody else has this thread's token
+                found = _construct(cls, token, args, kwargs)  # no other thread can have this token
                 cls._cache[token] = found
             else:
                 found = _construct_once(cls, token, args, kwargs)
@@ -87,7 +86,7 @@ class _Cached(type):
         return found
 
     def _check_instance_cache(cls, token: str) -> Any:
-        """The remembered instance with this token, made the newest; None where there is none."""
+        """The cached instance with this token, which becomes the most recent one; None if there is none."""
         found = cls._cache.get(token)
         if found is not None:
             cls._latest = token
@@ -101,9 +100,9 @@ def _renew_locks(cls: Any) -> None:
 
 
 def _construct_once(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The instance with this token; of several threads that want it, one constructs it."""
+    """The instance with this token. If several threads ask for it at once, one of them constructs it."""
     if "_being_constructed" not in cls.__dict__ or cls._lock_generation != hooks.generation:
-        _renew_locks(cls)  # another thread of the parent may have held them
+        _renew_locks(cls)  # a thread of the parent may have held them
     guard, constructing = cls._instantiation_lock, cls._being_constructed
     with guard:
         entry = constructing.setdefault(token, [threading.RLock(), 0])
@@ -152,11 +151,10 @@ def _owner(cls: Any, kwargs: dict[str, Any]) -> int | None:
 
 
 def _members(*values: Any) -> list[Any] | None:
-    """Lists, tuples and dicts of plain values, and of one another, as what can be looked up.
+    """A hashable form of nested lists, tuples and dicts of plain values.
 
-    Each of them is its type and length, the types of its members (True is 1 and 1.0 to a dict), and
-    those members that are plain; the others follow in their order.  None where there are other
-    values, or too many members.
+    For each container: its type and length, the types of its members (as dict keys True, 1 and 1.0 are
+    equal), and its plain members; nested containers follow in order.  None for other values, or too many.
     """
     found: list[Any] = []
     room = _MOST_MEMBERS
@@ -200,7 +198,7 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
         kwargs = {k: v for k, v in kwargs.items() if k not in stripped}
     obj.storage_options = kwargs
     if cls._fork_sensitive:
-        variant(cls, _Stale)  # made here, rather than in each child
+        variant(cls, _Stale)  # made once in the parent, not in each child
         hooks.register(obj)
         if _state(obj).get("asynchronous"):
             asynchronous.add(obj)
@@ -221,7 +219,7 @@ def make_instance(cls: type[T], args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def make_listed_instance(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], listings: Any) -> Any:
-    """The same, from a pickle with listings: those that the instance does not have here are added."""
+    """As `make_instance`, from a pickle with listings, which are added where the instance lacks them."""
     fs = make_instance(cls, args, kwargs)
     fs.dircache.unpack(listings)
     return fs
@@ -230,7 +228,7 @@ def make_listed_instance(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str
 def reduced(cls: type, state: dict[str, Any]) -> tuple[Any, ...]:
     """How an instance of ``cls`` with the attributes ``state`` is pickled: as its class and arguments.
 
-    With ``{"pickle": {"listings": true}}`` in the configuration its listings travel as well.
+    With ``{"pickle": {"listings": true}}`` in the configuration its cached listings are pickled as well.
     """
     made = cls, state.get("storage_args", ()), state.get("storage_options", {})
     if config.switched_on("pickle", "listings"):
@@ -253,7 +251,7 @@ _ALLOWED_WITHOUT_USE = frozenset(
 _ALSO_WHERE_REFUSED = frozenset(
     "invalidate_cache get_mapper _intrans _invalidated_caches_in_transaction".split()
 )
-"""What can be asked of one that may not be used, for it concerns this process alone."""
+"""What can also be read where use is refused, since it concerns only this process."""
 
 
 class _Revival:
@@ -265,10 +263,10 @@ class _Revival:
         self.thread = threading.get_ident()
         self.over = threading.Event()
         self.waits_for: Any = None  # a loop
-        self.allowed = False  # by the variable or by hand, for the filesystems below it as well
+        self.allowed = False  # by the opt-in or by hand; then its targets may revive, too
 
     def mine(self) -> bool:
-        """Whether the caller is the reviving thread, or does something on its behalf."""
+        """Whether the caller is the reviving thread, or a coroutine that it waits for."""
         return self.thread == threading.get_ident() or self in _on_behalf_of.get()
 
 
@@ -329,9 +327,9 @@ def _state(fs: Any) -> dict[str, Any]:
 
 
 def _is_option(state: dict[str, Any], name: str) -> bool:
-    """Whether a public attribute is one value that an instance was made with.
+    """Whether a public attribute has the value of the argument of that name.
 
-    A number that is no size may be a descriptor, and a container what the instance works on.
+    Not for other numbers than sizes, which may be descriptors, nor for containers, which may be state.
     """
     if name.startswith("_") or name not in state:
         return False
@@ -340,13 +338,13 @@ def _is_option(state: dict[str, Any], name: str) -> bool:
 
 
 def _is_absent(fs: Any, real: type, name: str) -> bool:
-    """Whether there is no such attribute, so that to ask for it is an AttributeError."""
+    """Whether the instance has no such attribute, so that AttributeError is right without use."""
     kinds = real.__mro__
     return name not in _state(fs) and not any(name in vars(k) or "__getattr__" in vars(k) for k in kinds)
 
 
 def _keep_inherited_state(fs: Any) -> None:
-    """Keep what ``fs`` holds of the parent's, before the child puts something else in its place."""
+    """Keep the inherited attributes of ``fs`` from finalization, before the child replaces one."""
     hooks.immortalize(dict(_state(fs)))
 
 
@@ -366,7 +364,7 @@ def is_stale(fs: Any) -> bool:
 
 
 def make_stale(fs: Any) -> None:
-    """The hook of an instance in a forked child."""
+    """Make an instance stale; its ``_after_fork_in_child`` by default."""
     assign(fs, variant(type(fs), _Stale))
 
 
@@ -375,7 +373,7 @@ def _allowed() -> bool:
 
 
 def touch(fs: Any, by_hand: bool = False) -> None:
-    """Give an inherited instance its class back and what it needs in this process.
+    """Put the class of an inherited instance back, and revive it.
 
     Raises ForkError where neither the variable nor a reset by hand allows it.
     """
@@ -392,7 +390,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
         real = original(type(fs))
         mine.allowed = by_hand or _allowed()
         if mine.before.get("_pid") == os.getpid():
-            _keep_inherited_state(fs)  # a program made it its own: fs._loop = ...; fs._pid = os.getpid()
+            _keep_inherited_state(fs)  # by a program: fs._loop = ...; fs._pid = os.getpid()
             _untouched.pop(id(fs), None)
         elif mine.allowed or real._fork_passes_on or _is_unused(mine.before):
             _construct_again(fs, real, mine.before)
@@ -407,28 +405,28 @@ def touch(fs: Any, by_hand: bool = False) -> None:
             del reviving[id(fs)]
         mine.over.set()
     if real.async_impl:
-        # here, rather than on the loop, where a construction that makes blocking calls cannot run
+        # on this thread, not on the loop, since the constructor may make blocking calls
         for below in list(_state(fs).values()):
             if is_stale(below):
-                with suppress(ForkError):  # it may not be asked for anything
+                with suppress(ForkError):  # it refuses every use
                     touch(below, by_hand)
 
 
 def make_targets_usable(fs: Any, below: Any) -> None:
-    """Make usable the filesystems below an instance that is being revived, as far as that is allowed."""
+    """Revive the targets of an instance that is being revived, if that is allowed."""
     revival = reviving.get(id(fs))
     try:
         touch(below, by_hand=revival is None or revival.allowed)
     except ForkError:
         if revival is None or revival.allowed:
-            raise  # else it refuses by itself, once it is asked
+            raise  # else it raises by itself at its first use
 
 
 def _is_unused(before: dict[str, Any]) -> bool:
-    """Whether an instance with ``asynchronous=True`` is as it was made: it has not connected yet.
+    """Whether an instance with ``asynchronous=True`` has the state in which it was made: no connection.
 
-    Upstream does not look at the process of these, so that programs make them as they are loaded. What
-    stands on other filesystems does not show whether those have connected.
+    Upstream does not check the process of such instances, so that programs create them at import and use
+    them in children. An instance with a target does not show whether the target has connected.
     """
     made: dict[str, Any] | None = before.get("_made_with")
     if made is None:
@@ -441,13 +439,13 @@ def _is_unused(before: dict[str, Any]) -> bool:
 
 
 def _wait_for(revival: _Revival) -> None:
-    """Until another thread is done, unless that one waits for the loop that this one runs."""
+    """Wait for the revival by another thread, unless that waits for the loop that this thread runs."""
     if revival.mine():
         return
     running = asyncio._get_running_loop() if (asyncio := sys.modules.get("asyncio")) else None
     while not revival.over.wait(1.0 if running is None else 0.02):
         if reviving.get(id(revival.fs)) is not revival:
-            return  # its thread is not in this process, which was forked while this one waited here
+            return  # this process was forked during the wait, and does not have the reviving thread
         if running is not None and revival.waits_for is running:
             raise RuntimeError(
                 f"{_named(revival.fs, original(type(revival.fs)))} is just being revived by another thread, "
@@ -456,7 +454,7 @@ def _wait_for(revival: _Revival) -> None:
 
 
 def note_waiting(loop: Any) -> None:
-    """For a thread that revives an instance and is about to wait for a loop."""
+    """Record that this thread, which revives an instance, is about to wait for ``loop``."""
     for revival in list(reviving.values()):
         if revival.thread == threading.get_ident():
             revival.waits_for = loop
@@ -468,7 +466,7 @@ def _named(fs: Any, real: type[Any]) -> str:
 
 
 def revive(fs: Any, real: type[Any]) -> None:
-    """Construct ``fs`` again in place, keeping what is still true of it."""
+    """Construct ``fs`` again in place; what is valid in every process is kept."""
     _construct_again(fs, real, dict(_state(fs)))
 
 
@@ -505,7 +503,7 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
 
 
 def reset(fs: Any) -> None:
-    """Make one inherited instance usable, and those below it; see `reset_loop`."""
+    """Revive one inherited instance and its targets; see `reset_loop`."""
     hooks.check()
     state = _state(fs)
     if is_stale(fs):
@@ -518,7 +516,7 @@ def reset(fs: Any) -> None:
 
 
 def reset_inherited() -> bool:
-    """Let all inherited instances revive; True where that was not so before."""
+    """Allow all inherited instances to revive; False if that was allowed already."""
     global _reset_in_generation
     if hooks.generation == 0 or _reset_in_generation == hooks.generation:
         return False
@@ -532,7 +530,7 @@ def reset_inherited() -> bool:
 
 def _in_child() -> None:
     for revival in list(reviving.values()):
-        if revival.thread != threading.get_ident():  # else it goes on here
+        if revival.thread != threading.get_ident():  # else this thread goes on with the revival
             state = _state(revival.fs)
             hooks.immortalize(dict(state))
             state.clear()
@@ -553,7 +551,7 @@ def _in_child() -> None:
 
 
 def _uncache_above(unusable: set[int]) -> None:
-    """Take from the caches of instances those that hold others which cannot be used, given by their ids."""
+    """Remove instances that hold unusable ones, given by their ids, from the instance caches."""
     above = {}
     for cls in list(_with_instances):
         for token, fs in list(cls._cache.items()):
@@ -570,7 +568,7 @@ def _held_objects(fs: Any) -> Iterator[Any]:
     for value, depth in pending:
         members = value.values() if type(value) is dict else value
         yield from members
-        if depth < 3:  # each look at an object copies its page of memory to the child
+        if depth < 3:  # each access to an object copies its page of memory for the child
             found = (each for each in members if type(each) in (dict, list, tuple))
             pending += [(each, depth + 1) for each in found if len(each) <= _MOST_MEMBERS]
 

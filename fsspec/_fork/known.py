@@ -1,12 +1,11 @@
-"""What is known of other packages' classes and modules: which of their state survives a fork.
+"""A table of other packages' classes and modules: which of their state is valid after a fork.
 
-One table, as data.  Each entry stands under ``"module:Class"`` and holds for the subclasses too,
-or under ``"module"`` for state that lies in a module.  A package describes itself by an
-entry point of the group ``fsspec.fork`` that leads to such a table, or by calling `learn`; its
-entries take precedence over those here.
+Keys are ``"module:Class"``, which covers subclasses, or ``"module"`` for globals of a module.
+A package can add a table by an entry point of the group ``fsspec.fork``, or entries by
+`learn`; these take precedence over the table here.
 
-A class of this tree needs no entry: it has ``_fork_sensitive``, ``_fork_keeps`` and
-``_after_fork_in_child`` of its own.
+Classes of this package need no entry: they have ``_fork_sensitive``, ``_fork_keeps`` and
+``_after_fork_in_child``.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ ENTRY_POINTS = "fsspec.fork"
 
 
 class Facts(NamedTuple):
-    """What is known of a class, or of a module.
+    """How to handle a class, or the globals of a module, in a child.
 
     Attributes
     ----------
     holds
-        instances of this blocking filesystem hold connections: they are made anew in a child
+        instances of this blocking filesystem hold connections, and revive in a child
     keeps
-        names of attributes that are still true in a child once the instance was made anew; an
+        names of attributes that stay valid in a child, and are kept when the instance revives; an
         instance that the child makes with the same arguments begins with copies of them
     renews
-        attributes (or globals, of a module) that a child replaces: by name the import path of
-        what is called to make the new value, or "" for None
+        attributes (of a module: globals) that a child replaces: by name the import path of a
+        function that makes the new value, or "" for None
     arguments
         of an open file: the attributes that its class is called with to open the same file again
     position
@@ -99,7 +98,7 @@ def learn(name: str, facts: Facts) -> None:
     _note_module(name, facts)
 
 
-_renewed: list[str] = []  # modules with globals that a child replaces, found before there is a child
+_renewed: list[str] = []  # loaded modules with globals that a child replaces; collected in the parent
 
 
 def _note_module(name: str, facts: Facts) -> None:
@@ -122,7 +121,7 @@ def _ask_packages() -> None:
     for point in entry_points(group=ENTRY_POINTS):
         try:
             table = point.load()
-        except Exception as error:  # one package that is broken must not take the others with it
+        except Exception as error:  # a broken package must not hide the tables of others
             import warnings
 
             warnings.warn(f"entry point {point.value!r} of {ENTRY_POINTS}: {error!r}", stacklevel=2)
@@ -137,7 +136,7 @@ def _entry(name: str) -> Facts | None:
 
 
 def facts_of(cls: type) -> Facts:
-    """What is known of a class, or of the first of its bases that is known; `NOTHING` otherwise."""
+    """The entry of a class, or of the first of its bases that has one; else `NOTHING`."""
     for base in cls.__mro__:
         found = _entry(f"{base.__module__}:{base.__qualname__}")
         if found is not None:
@@ -152,7 +151,7 @@ def is_ours(cls: type) -> bool:
 
 # filesystems ----------------------------------------------------------------------
 def apply_facts(cls: Any) -> None:
-    """Let the class of a filesystem have what is known of it; before its first instance."""
+    """Set the fork attributes of a filesystem's class by the table, before its first instance is made."""
     cls._fork_introduced = True
     if is_ours(cls):
         return
@@ -172,7 +171,7 @@ def apply_facts(cls: Any) -> None:
 
 
 def carry_over(fs: Any) -> None:
-    """Give an instance made in a child what an inherited one with the same arguments knows."""
+    """Copy what ``keeps`` names from an inherited instance to one made in a child with the same arguments."""
     names = facts_of(type(fs)).keeps
     if not names:
         return
@@ -186,11 +185,11 @@ def carry_over(fs: Any) -> None:
             return
 
 
-_running_in: dict[str, int] = {}  # the generation of processes in which a library was first started
+_running_in: dict[str, int] = {}  # by library: the generation of the process in which it was first started
 
 
 def _starting(method: Callable[..., Any], library: str) -> Callable[..., Any]:
-    """An awaitable method that starts a library; in children of the process where it ran it refuses."""
+    """Wrap an awaitable method that starts a library: in a child of the process where it ran it raises."""
 
     @wraps(method)
     async def start(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -213,7 +212,7 @@ _WITHOUT = "ask for the same bucket before the fork, or start workers by spawn"
 
 # modules --------------------------------------------------------------------------
 def make_value(path: str) -> Any:
-    """A new value, from the import path of what makes it; None for an empty path."""
+    """Call the function of an import path for a new value; None for an empty path."""
     if not path:
         return None
     module, _, name = path.partition(":")

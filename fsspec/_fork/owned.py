@@ -1,9 +1,9 @@
 """What belongs to one process: objects, the resources that they hold, and their finalizers.
 
-An object *owned* by a process remembers the generation in which `own` was called for it; outside
-of `fsspec._fork` nobody reads or compares that number.  Code can ask whose it is (`is_mine`), refuse
-(`refuse`), and its finalizers do nothing elsewhere (`owner_only`, `finalize`).  What every process is
-to make for itself is kept in an `Owned`.
+`own` stores the current generation in an object; modules outside of `fsspec._fork` do not read
+or compare it.  They ask `is_mine`, raise by `refuse`, and use finalizers that do nothing in another
+process (`owner_only`, `finalize`).  A resource that each process has to make for itself is kept
+in an `Owned`.
 
 Any thread may call these.
 """
@@ -34,7 +34,7 @@ def own(obj: Any) -> None:
 def is_mine(obj: object) -> bool:
     """Whether ``obj`` belongs to this process.
 
-    So does one for which `own` was not called yet: its construction did not get that far.
+    True also before `own` was called, which is so while the object is being constructed.
     """
     if os.getpid() != hooks.ready_pid:
         hooks.check()
@@ -49,7 +49,7 @@ def owner_pid(obj: object) -> int:
 
 
 def refuse(obj: object, what: str, advice: str | None = None) -> NoReturn:
-    """Raise `ForkError` for the use of what only the process that made it can go on with."""
+    """Raise `ForkError`: only the process that made ``obj`` can use it."""
     raise ForkError(what, owner_pid(obj), advice=advice or _ADVICE)
 
 
@@ -58,7 +58,7 @@ def owner_only(func: F) -> F:
 
     @wraps(func)
     def guarded(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # a finalizer, which may run anywhere, has no occasion to catch up with a fork
+        # no `check` here: a finalizer may run at any place
         if os.getpid() != hooks.pid or not is_mine(self):
             return None
         return func(self, *args, **kwargs)
@@ -81,10 +81,10 @@ def finalize(
 
 
 class CheckedAttribute(Generic[T]):
-    """An attribute of instances that is there when the process has caught up with its fork.
+    """An attribute whose access first runs `hooks.check`.
 
-    For the connections of blocking filesystems, whose calls cross to no other thread: where no hook of
-    Python's ran, as in a child that a C library forked, its first use finds that and revives the instance.
+    For the connections of blocking filesystems, whose calls go through no bridge: in a child in which no
+    fork hook ran, as one that a C library forked, the first access revives the instance.
     """
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -93,7 +93,7 @@ class CheckedAttribute(Generic[T]):
     def __get__(self, obj: Any, owner: type | None = None) -> T:
         if os.getpid() != hooks.ready_pid and obj is not None:
             hooks.check()
-            if hooks.ready_pid:  # else this thread does, by hooks that use the attribute
+            if hooks.ready_pid:  # else this thread is running the hooks, and they use the attribute
                 return cast("T", getattr(obj, self._name))
         if obj is None:  # as of an attribute that only instances have
             raise AttributeError(f"{owner!r} has no attribute {self._name!r}")
@@ -109,9 +109,9 @@ class CheckedAttribute(Generic[T]):
 class Owned(Generic[T]):
     """Something that a child must not share with its parent: a client, a session, a lock, a pool of threads.
 
-    It is made by the first `get` in a process.  A forked child makes its own; what it
-    inherited is neither closed nor collected there, not even as the interpreter ends, for
-    that would reach what the parent goes on with.
+    The first `get` in a process makes it.  A forked child makes its own; the inherited one is
+    never closed or collected there, not even at the end of the interpreter, since that could
+    disturb the parent's.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class Owned(Generic[T]):
             return self._held_object[0]
 
     def release(self) -> T | None:
-        """Give up the resource of this process, for the caller to close; the next `get` makes another.
+        """Return the resource of this process for the caller to close; the next `get` makes another one.
 
         None where this process has made none.
         """

@@ -1,4 +1,4 @@
-"""Signals whose handlers raise within a hook of a fork: which these were.
+"""Which signals had handlers that raised within a hook of a fork.
 
 The interpreter drops what a hook raises, so `fsspec._fork.hooks` calls such a handler again when the fork is
 over. Used by the thread that forks, in both processes.
@@ -14,10 +14,9 @@ raised: tuple[list[int], ...] = ([], [], [])
 
 
 def is_of_signal(error: BaseException) -> bool:
-    """Whether the handler of a signal raised it, which is called once more when the fork is over.
+    """Whether a signal handler raised ``error``. If so the handler is called again after the fork.
 
-    A hook may have waited for seconds: one who presses Ctrl-C, or ends a worker that has just begun, is not
-    to find that nothing came of it.
+    Hooks may wait for seconds; a Ctrl-C, or a SIGTERM to a new worker, must not be lost meanwhile.
     """
     import signal  # has been imported by who set a handler
 

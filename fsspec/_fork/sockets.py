@@ -1,17 +1,16 @@
 """Sockets of blocking clients, which a forked child must neither use nor hold open.
 
-Each is watched from before it connects, so that none is missed whatever another thread is
-in the middle of when the process forks.  In the child, before any other code runs there,
-every one that is still open is covered: its descriptor is replaced by that of a socket
-without a peer.  Objects keep their descriptors and may be used, closed and collected,
-without any effect on the server; and when the parent closes the connection, the server sees it.
+Each socket is watched before it connects, so that a fork at any moment finds it.  In the
+child every watched socket that is open is *covered* before other code runs: its descriptor is
+replaced by one of a socket without a peer.  Objects keep their descriptor numbers and may be
+used, closed and collected without any effect on the server; and the server sees when the
+parent closes the connection.
 
-What is remembered of a socket is its number, device and inode, not an object: a socket
-moves from one object to another as it is given TLS, and libraries keep theirs out of reach.
-A child's hook of somebody else's, which ran before ours, may have closed the number and
-taken it for something of its own: then it is left alone.
+A socket is identified by descriptor number, device and inode, not by an object: TLS moves it
+from one object to another, and libraries do not expose theirs.  If a hook of the program ran
+before ours in the child, closed the number and opened something else under it, that is left alone.
 
-A socket is made and becomes known in one step: `create` holds a lock that a fork waits for.
+`create` makes and records a socket under a lock that a fork waits for.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ S = TypeVar("S")
 Identity = tuple[int, int]  # device and inode
 
 _watched: dict[int, Identity] = {}
-_noted: dict[int, Identity] = {}  # descriptors that others cover or close, as the process forked
+_noted: dict[int, Identity] = {}  # descriptors that other modules cover or close, as of the fork
 creation_lock = ForkLock()
 """Held while a socket is created and recorded; a fork waits for it."""
 
 
 def identity(fd: int) -> Identity:
-    """What a descriptor leads to; OSError where it is not open."""
+    """Device and inode of an open descriptor. Raises OSError: it is not open."""
     found = os.fstat(fd)
     return found.st_dev, found.st_ino
 
 
 def leads_to(fd: int, recorded: Identity) -> bool:
-    """Whether a descriptor is open, and leads to what it led to once."""
+    """Whether a descriptor is open and has this device and inode."""
     try:
         return identity(fd) == recorded
     except OSError:
@@ -63,21 +62,21 @@ def create(family: int, kind: int, protocol: int) -> socket.socket:
 
 
 def note(descriptors: Iterable[int]) -> None:
-    """Before a fork: remember what descriptors lead to that a child is to cover or close."""
+    """Before a fork: record the identity of descriptors that a child is to cover or close."""
     for fd in descriptors:
         with suppress(OSError):  # closed meanwhile
             _noted[fd] = identity(fd)
 
 
 def forget_noted() -> None:
-    """When the fork is over."""
+    """Forget what `note` recorded, after the fork."""
     _noted.clear()
 
 
 def unchanged(fd: int) -> bool:
-    """In a child: whether ``fd`` still leads to what it led to as the process forked.
+    """In a child: whether ``fd`` is still open for the same file or socket as at the fork.
 
-    Where no hook ran before the fork nothing is known, and it counts as unchanged.
+    True where no hook ran before the fork, so that nothing was recorded.
     """
     if fd < 0:
         return False
@@ -87,7 +86,7 @@ def unchanged(fd: int) -> bool:
 def connect(address: tuple[str, int], timeout: float | None, family: int = 0) -> socket.socket:
     """A watched TCP connection; each address of the host is tried.
 
-    Raises OSError: what the last attempt met, ``TimeoutError`` among it.
+    Raises OSError: the error of the last attempt, which may be TimeoutError.
     """
     failed: OSError | None = None
     for kind, type_, protocol, _, place in socket.getaddrinfo(*address, family, socket.SOCK_STREAM):
@@ -104,7 +103,7 @@ def connect(address: tuple[str, int], timeout: float | None, family: int = 0) ->
 
 
 def has_news(sock: Any) -> bool:
-    """Whether something arrived that was not asked for: the peer has closed, or is about to."""
+    """Whether data arrived without a request: the peer has closed the connection, or is about to."""
     fd = sock.fileno()
     if fd < 0:
         return True
@@ -116,17 +115,17 @@ def has_news(sock: Any) -> bool:
 
 
 class DeadSocket:
-    """A descriptor without a peer, to cover inherited ones with; made when it is needed."""
+    """The descriptor of a socket without a peer, which covers inherited ones; made when first needed."""
 
     _fd = -1
-    _stays = False  # under one of the numbers, since there were no others
+    _stays = False  # it has the first covered number itself, as no other was free
 
     def close(self) -> None:
         if self._fd >= 0 and not self._stays:
             os.close(self._fd)
 
     def cover(self, fd: int) -> None:
-        """Replace the descriptor ``fd`` by it; where that fails ``fd`` is closed."""
+        """Make ``fd`` a duplicate of it, or close ``fd`` where that fails."""
         with suppress(OSError):
             try:
                 if self._fd < 0:
@@ -151,7 +150,7 @@ class DeadSocket:
 
 
 def cover(descriptors: Iterable[int]) -> None:
-    """Put a socket whose peer is gone under each of the numbers."""
+    """Replace each descriptor by one of a socket without a peer."""
     dead = DeadSocket()
     for fd in descriptors:
         if fd >= 0:

@@ -1,4 +1,4 @@
-"""Giving an inherited object another class, of which its own is the base.
+"""Variants of classes: an inherited object gets a subclass of its class that behaves differently in a child.
 
 A *variant* of a class has its name, and behaves otherwise in what a forked child must not
 do.  It is made and assigned without running code of the class, of its metaclass or of its
@@ -14,7 +14,7 @@ _metaclasses: dict[type, Any] = {}
 
 
 class Variant:
-    """What comes before a class in the variant of it; hides the ``__init_subclass__`` behind it."""
+    """Base of what a variant puts before a class; hides the ``__init_subclass__`` of the class."""
 
     __slots__ = ()
 
@@ -23,9 +23,9 @@ class Variant:
 
 
 class _FrontFirst(type):
-    """Puts ``_front`` into the order of resolution, without its being a base.
+    """Puts ``_front`` into the method resolution order without making it a base.
 
-    Were it one, objects of ``cls`` could not take the class where it is laid out otherwise.
+    With it as a base, assigning the variant as ``__class__`` would fail for classes of another memory layout.
     """
 
     def mro(cls) -> list[type]:
@@ -38,9 +38,9 @@ class _FrontFirst(type):
 
 
 def variant(cls: type, front: type) -> type[Any]:
-    """The subclass of ``cls`` in which members of ``front`` come first; made once.
+    """The subclass of ``cls`` in which members of ``front`` take precedence; cached.
 
-    A variant of a variant is the variant itself.
+    ``cls`` itself where it is such a variant already.
 
     ``front``: a subclass of `Variant` with empty ``__slots__``.
     """
@@ -57,7 +57,7 @@ def variant(cls: type, front: type) -> type[Any]:
             "_original": cls,
             **{name: type.__getattribute__(cls, name) for name in names},
         }
-        # not through the metaclass: this is no class of its own, and has no instance cache
+        # bypass the metaclass: a variant has no instance cache of its own
         made = type.__new__(_metaclasses[meta], cls.__name__, (cls,), {"__slots__": (), **body})
         _made[cls, front] = made
     return made
@@ -69,10 +69,10 @@ def is_variant(cls: type, front: type) -> bool:
 
 
 def original(cls: type) -> Any:
-    """The class of which ``cls`` is a variant; itself where it is none."""
+    """The class of which ``cls`` is a variant, or ``cls`` where it is none."""
     return cls.__dict__.get("_original", cls)
 
 
 def assign(obj: Any, cls: Any) -> None:
-    """Make ``cls`` the class of ``obj``, past its ``__setattr__``."""
+    """Make ``cls`` the class of ``obj``, bypassing its ``__setattr__``."""
     object.__setattr__(obj, "__class__", cls)

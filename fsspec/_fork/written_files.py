@@ -1,16 +1,15 @@
-"""Files that were being written as the process forked, in the child.
+"""Files that were open for writing at a fork, in the child.
 
-Such a file belongs to the process that opened it: in the child its buffer is a copy, and
-its upload the parent's. Nothing that the child does may reach the store, least of all by
-the ``commit``, ``discard`` or ``close`` that a backend brings. Therefore the file is given
-the class that `inherited` makes of its own, as the fork returns in the child: writing
-raises there, and ending it in any way only releases the copy.
+Such a file belongs to the process that opened it: its upload is the parent's, and the child has
+only a copy of its buffer. Nothing in the child may reach the store, also not by the ``commit``,
+``discard`` or ``close`` of a backend's class. Therefore, as the fork returns in the child, the
+file gets the variant of its class that `inherited` makes: writing raises, and closing, discarding
+or collecting it only releases the copy.
 
-Compressors and text layers above it write their end as they are closed or collected, and
-must be released as silently.  They, too, get a class in the child, whose ``close`` only lets
-go; layers may keep to themselves what they are given, so that they are remembered.  A layer
-that a program made itself is not known here: what it writes as it is closed is refused like
-anything else that is written, but for the time when the interpreter ends.
+Compressors and text layers write their trailers when they are closed or collected. In the child
+they get such a class as well. Layers need not expose the file below them, so each is recorded
+when it is made. A layer that the program made itself is not recorded: what it writes on close
+raises like any other write, except at the end of the interpreter.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from fsspec._fork.variants import Variant, assign, is_variant, variant
 
 _ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
 
-_dropping: dict[int, int] = {}  # threads that close something inherited, and how deep in it they are
+_dropping: dict[int, int] = {}  # by thread: the depth of nested closing of inherited files
 
 
 @contextmanager
 def dropping_writes() -> Iterator[None]:
-    """A context for closing an inherited file in a child: what layers above it still write is dropped."""
+    """While an inherited file is closed in a child: writes by layers above it are dropped, not refused."""
     me = get_ident()
     _dropping[me] = _dropping.get(me, 0) + 1
     try:
@@ -47,12 +46,12 @@ def dropping_writes() -> Iterator[None]:
 
 
 def is_dropping_writes() -> bool:
-    """Whether what is written now to an inherited file is to be dropped without an error."""
+    """Whether writes to an inherited file are to be dropped without an error."""
     return sys.is_finalizing() or get_ident() in _dropping
 
 
 class Text(io.TextIOWrapper):
-    """Text over a file; where it is written, closing it in a forked child flushes nothing."""
+    """Text over a file. If it was opened for writing, closing it in a forked child flushes nothing."""
 
     def __init__(self, buffer: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(buffer, *args, **kwargs)
@@ -62,20 +61,20 @@ class Text(io.TextIOWrapper):
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""
         hooks.check()
-        if is_variant(type(self), _InheritedText):  # found only now
-            _InheritedText.close(self)  # type: ignore[arg-type]  # the class that it has by now
+        if is_variant(type(self), _InheritedText):  # since the check: no hook had run
+            _InheritedText.close(self)  # type: ignore[arg-type]  # its class now
         else:
             super().close()
 
 
 class _InheritedText(Variant):
-    """In a child: writing raises, as text that is only buffered here would be lost silently."""
+    """Inherited text in a child: writing raises, since buffered text would be lost silently."""
 
     __slots__ = ()
     buffer: Any
 
     def write(self, text: str) -> int:
-        self.buffer.write(b"")  # raises where the file is the parent's
+        self.buffer.write(b"")  # raises if the file is the parent's
         return io.TextIOWrapper.write(self, text)  # type: ignore[arg-type]  # it is one: see `Variant`
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -84,7 +83,7 @@ class _InheritedText(Variant):
 
     def flush(self) -> None:
         if not is_dropping_writes():
-            self.buffer.flush()  # as above; the layer itself would only say that it is closed
+            self.buffer.flush()  # as above; the text layer would raise that it is closed
         io.TextIOWrapper.flush(self)  # type: ignore[arg-type]  # as in write
 
     def close(self) -> None:
@@ -93,7 +92,7 @@ class _InheritedText(Variant):
 
 
 class _Inherited(Variant):
-    """Front of files and compressors that were being written."""
+    """Methods of inherited files and compressors that were open for writing."""
 
     __slots__ = ()
 
@@ -125,7 +124,7 @@ _DROPPED = "close", "discard", "__exit__", "__aexit__", "__del__"
 
 @lru_cache(maxsize=None)
 def _front(awaited: frozenset[str], closed: bool, reading: tuple[str, ...]) -> type:
-    """The front of files some of whose methods are awaited. ``reading``: those to be refused as well."""
+    """Those methods for a class. ``awaited``: which are coroutine functions. ``reading``: more that raise."""
     members: dict[str, Any] = {name: _refused(name) for name in (*_REFUSED, *reading)}
     if closed:
         members["closed"] = property(lambda self: True)
@@ -136,17 +135,17 @@ def _front(awaited: frozenset[str], closed: bool, reading: tuple[str, ...]) -> t
 
 
 def is_inherited(cls: type) -> bool:
-    """Whether files of ``cls`` were being written at a fork, by another process."""
+    """Whether ``cls`` is a class of inherited files that were open for writing."""
     return is_variant(cls, _Inherited)
 
 
 def inherited(cls: type, closed: bool = False) -> type[Any]:
     """The class that files of ``cls`` have in a child if they were being written at the fork.
 
-    ``closed``: such a file says that it is closed, whatever its own class would say. A class that is read as
-    well, and must not be in a child, names these methods in ``_refused_in_child``.
+    ``closed``: its ``closed`` is True. A class whose files are also read, which a child must not do, names
+    these methods in ``_refused_in_child``.
     """
-    if is_inherited(cls):  # a child's child
+    if is_inherited(cls):  # in a child of a child
         return cls
     codes = {name: getattr(_member(cls, name), "__code__", None) for name in (*_REFUSED, *_DROPPED)}
     awaited = (name for name, code in codes.items() if code is not None and code.co_flags & 0x80)
@@ -164,7 +163,7 @@ _layers = hooks.Registry()
 
 
 def codec_layer(codec: Callable[..., Any], file: Any, mode: str) -> Any:
-    """A layer that compresses into ``file``, or decompresses from it where ``mode`` is "r"."""
+    """A codec's file object over ``file``: compressing, or with mode "r" decompressing."""
     layer = codec(file, mode=mode)
     if mode != "r":
         _remember(layer, file)
@@ -176,14 +175,14 @@ _layer_above: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
 
 
 def _remember(layer: Any, file: Any) -> None:
-    with suppress(TypeError):  # of a class without weak references
+    with suppress(TypeError):  # its class does not support weak references
         _layers.add(layer)
         key = id(file)
         _layer_above[key] = weakref.ref(file, partial(_layer_above.pop, key)), weakref.ref(layer)
 
 
 def close_layers(file: Any) -> None:
-    """Have the layers above a file that is written write what they hold, and close them."""
+    """Close the layers above a file that is being written, the outermost first, so that they are flushed."""
     known = _layer_above.get(id(file))
     layer = known[1]() if known is not None and known[0]() is file else None
     if layer is not None:
@@ -195,10 +194,10 @@ def _refuse_compressor(layer: Any) -> None:
     state = getattr(layer, "__dict__", None)
     if state is None:
         return
-    hooks.immortalize(list(state.values()))  # else buffers of its own would be written as they go
+    hooks.immortalize(list(state.values()))  # else its own buffers would be flushed as they are collected
     state.pop("close", None)
     state.setdefault("_fork_generation", hooks.generation - 1)
-    with suppress(TypeError):  # not a class of Python's
+    with suppress(TypeError):  # a class written in C
         assign(layer, inherited(type(layer)))
 
 

@@ -3,25 +3,24 @@
 Three kinds of loop can be inherited:
 
 ours (`fsspec._loop.io_thread.IOLoop`)
-    made on a selector of ours, so that each descriptor it knows is known here.  The
-    child *abandons* it: every such descriptor is closed or covered with one that is dead
-    (an epoll instance is shared by a fork, and closing an inherited transport would
-    unregister the parent's socket), the loop answers that it is closed, and all it
-    held is kept referenced, beyond the end of the interpreter too, so that no
-    ``finally`` of the parent's tasks runs here.
-somebody else's selector loop that our instances may live on (zarr's, ``asyncio.run``)
+    has a selector of ours, which records each descriptor.  The child *abandons* it: each of
+    its descriptors is closed or covered (an epoll instance is shared across a fork, and
+    closing an inherited transport would unregister the parent's socket), ``is_closed`` is
+    True, and all objects of the loop are kept alive, even beyond the end of the interpreter,
+    so that no ``finally`` of the parent's tasks runs in the child.
+a selector loop of the program that our instances may live on (zarr's, ``asyncio.run``)
     keeps working in the child: its epoll and wake-up pair are *unshared*, as
-    libevent's ``event_reinit`` does, and HTTP client connections on it are covered,
-    those too that are only being made, see `fsspec._fork.connecting`.
+    libevent's ``event_reinit`` does, and connections of HTTP clients on it are covered,
+    including those being established, see `fsspec._fork.connecting`.
 uvloop's
     has its epoll unshared likewise, and is kept referenced (`fsspec._loop.uvloops`).
 any other
-    cannot be reached; what is ours on it is kept referenced.
+    cannot be handled; our objects on it are kept alive.
 
-A descriptor is touched only while it leads to what it led to as the process forked: a hook of
-the program's may have closed it in the child, and its number be something else by now.
+A descriptor is closed or covered only if it still is what it was at the fork: a hook of the
+program may have closed it in the child, and its number may have been reused.
 
-All this runs in the child, on its only thread, but for `descriptors`.
+All functions but `descriptors` run in the child, on its only thread.
 """
 
 from __future__ import annotations
@@ -72,10 +71,10 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
 
 
 class _Abandoned(Variant):
-    """What a loop becomes in a child where it can never run: closed, and what is scheduled on it is dropped.
+    """The class of an abandoned loop: it counts as closed, and drops what is scheduled on it.
 
-    Finalizers of backends ask ``is_running`` and ``is_closed`` and do what they do
-    for a closed loop; they may schedule something all the same.
+    Finalizers of backends ask ``is_running`` and ``is_closed``, and take the path for a closed
+    loop; some schedule callbacks all the same.
     """
 
     __slots__ = ()
@@ -89,7 +88,7 @@ class _Abandoned(Variant):
         return True
 
     def call_at(self, when: float, *_: Any, **__: Any) -> asyncio.TimerHandle:
-        # of a loop it uses little
+        # it uses little of a loop
         handle = asyncio.TimerHandle(when, _do_nothing, (), self)  # type: ignore[arg-type]
         handle.cancel()
         return handle
@@ -103,7 +102,7 @@ _GONE = "this event loop belongs to the process that this one was forked from"
 
 
 def abandoned_class(cls: type) -> type[Any]:
-    """What ``cls`` becomes in a child."""
+    """The class that an abandoned loop of class ``cls`` gets."""
     return variant(cls, _Abandoned)
 
 
@@ -113,12 +112,12 @@ def is_abandoned(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _http_client(transport: Any) -> bool:
-    """Whether a transport of somebody else's loop may be one of our instances'."""
+    """Whether a transport on a loop of the program may belong to an HTTP client."""
     return type(transport.get_protocol()).__module__.startswith(("aiohttp.client", "asyncio.sslproto"))
 
 
 def _release(sock: socket.socket | None) -> None:
-    """Close this process's descriptor of a socket whose object may be closed again later."""
+    """Close this process's descriptor of a socket; closing the object later has no effect."""
     if sock is not None:
         fd = sock.detach()
         if unchanged(fd):
@@ -126,16 +125,16 @@ def _release(sock: socket.socket | None) -> None:
 
 
 def _is_closing(transport: Any) -> bool:
-    """Whether the number of a transport's socket is closed, or about to be: it may be somebody else's."""
+    """Whether a transport's socket is closed or closing, so that its number may be reused."""
     return getattr(transport, "_sock", None) is None or transport._sock.fileno() < 0
 
 
 def _release_closing(transport: Any) -> None:
-    """Close what a thread of the parent was about to close as the process forked.
+    """Close a descriptor that a thread of the parent was about to close at the fork.
 
-    A socket forgets its descriptor before the kernel is asked to close it, and the fork may
-    fall between the two; the server would not see the parent's close while the child lives.
-    By now the number may be somebody else's, so the connection is identified by its two addresses.
+    A socket object forgets its descriptor before the system call that closes it. A fork between the
+    two leaves the connection open in the child, and the server would not see the parent's close.
+    The number may have been reused, so the connection is identified by its two addresses.
     """
     ends = transport._extra.get("sockname"), transport._extra.get("peername")
     try:
@@ -153,7 +152,7 @@ def _release_closing(transport: Any) -> None:
 
 
 def _tasks(other: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
-    """The tasks of a loop; that there are none can be seen with less."""
+    """The tasks of a loop; a cheaper check comes first for loops without tasks."""
     if sys.version_info < (3, 14):
         for one in _TASKS:
             if getattr(one, "data", one):
@@ -163,13 +162,13 @@ def _tasks(other: asyncio.AbstractEventLoop) -> set[asyncio.Task[Any]]:
 
 
 def uvloops_with_tasks() -> Iterator[asyncio.AbstractEventLoop]:
-    """Loops of uvloop, which no frame shows, on all threads; on Python 3.14 and newer on this one."""
+    """Loops of uvloop with tasks, which no frame exposes: of all threads; from Python 3.14 on of this one."""
     running = asyncio._get_running_loop()
     if running is not None and uvloops.is_uvloop(running):
         yield running
     if "uvloop" in sys.modules and sys.version_info < (3, 14):
         for tasks in _TASKS:
-            with suppress(RuntimeError):  # another thread begins one
+            with suppress(RuntimeError):  # another thread is adding a task
                 yield from filter(uvloops.is_uvloop, [task.get_loop() for task in tasks])
 
 
@@ -178,19 +177,19 @@ def _transports(other: Any) -> list[Any]:
 
 
 def _watched(other: Any) -> Mapping[int, selectors.SelectorKey]:
-    """What a loop waits for, by descriptor."""
-    selector = other._selector  # None where a thread of the parent was closing the loop
-    known = getattr(selector, "_fd_to_key", None)  # what get_map() shows, and takes more memory for
+    """The registrations of a loop's selector, by descriptor."""
+    selector = other._selector  # None if a thread of the parent was closing the loop
+    known = getattr(selector, "_fd_to_key", None)  # as get_map(), which allocates more memory
     if selector is not None and known is None:
         known = {key.fd: key for key in selector.get_map().values()}
     return known or {}
 
 
 def _registered(other: Any) -> list[int]:
-    """The descriptors that a loop of ours waits for.
+    """The descriptors registered with a loop of ours.
 
-    Not those that were closed without its knowing, whose numbers may be the program's by now: connections
-    made from another thread, by an instance that is awaited on a loop which is not its own.
+    Without those that were closed without being unregistered, whose numbers may have been reused: by an
+    instance that is awaited on a loop other than its own.
     """
     return [fd for fd, registered in list(other.selector.identities.items()) if leads_to(fd, registered)]
 
@@ -198,16 +197,16 @@ def _registered(other: Any) -> list[int]:
 def _close_selector(epoll: Any) -> None:
     try:
         fd = epoll.fileno()
-    except ValueError:  # closed by a thread of the parent
+    except ValueError:  # a thread of the parent has closed it
         return
     if unchanged(fd):
         epoll.close()
     else:
-        hooks.immortalize(epoll)  # which would close the number as it is collected
+        hooks.immortalize(epoll)  # its finalizer would close the number
 
 
 def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
-    """The numbers that a child closes or covers for a loop; called before a fork."""
+    """The descriptors that a child is to close or cover for a loop; called before a fork."""
     if uvloops.is_uvloop(other):
         yield from uvloops.descriptors(other)
     if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop):
@@ -226,10 +225,10 @@ def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
 
 
 def abandon(other: Any, dead: DeadSocket, everything: bool = True) -> None:
-    """Cut off a loop that can never run here from all that the parent uses.
+    """Abandon a loop that can never run in this process.
 
-    ``everything``: the loop is ours: no descriptor of it stays.  Otherwise those stay that are neither
-        asyncio's own nor of an HTTP client.
+    ``everything``: the loop is ours, and all its descriptors are closed or covered.  Otherwise only those of
+        asyncio itself and of HTTP clients.
     """
     hooks.immortalize([other, _tasks(other), list(other._ready)])
     released = {sock.fileno() for sock in (other._ssock, other._csock) if sock is not None}
@@ -242,12 +241,12 @@ def abandon(other: Any, dead: DeadSocket, everything: bool = True) -> None:
                 _release(transport._sock)
     if everything:
         for sock in other.connecting.live():
-            if sock.fileno() >= 0:  # no transport had it
+            if sock.fileno() >= 0:  # it has no transport yet
                 released.add(sock.fileno())
                 _release(sock)
         for fd in _registered(other):
             if fd not in released and unchanged(fd):
-                dead.cover(fd)  # without an object of which we know: the number stays taken
+                dead.cover(fd)  # no object is known that owns it: the number stays open
     else:
         for sock in connecting.waiting_sockets(other):
             _release(sock)
@@ -259,7 +258,7 @@ def abandon(other: Any, dead: DeadSocket, everything: bool = True) -> None:
     here = other._thread_id == threading.get_ident()
     assign(other, abandoned_class(type(other)))
     if here:
-        # forked from one of its own callbacks, which will return into the loop: its run ends there
+        # forked by a callback of the loop, which returns into it: end the run there
         other._stopping = True
         for position in range(len(other._ready)):
             other._ready[position] = _dropped(other)
@@ -267,7 +266,7 @@ def abandon(other: Any, dead: DeadSocket, everything: bool = True) -> None:
 
 
 def unshare(other: Any, dead: DeadSocket) -> None:
-    """Give a loop that the child may go on with descriptors of its own; cut it off where there are none."""
+    """Give a loop that the child may use new descriptors; abandon it if none are available."""
     try:
         mine, theirs = socket.socketpair()
     except OSError:

@@ -1,6 +1,6 @@
-"""What to do about errors of other packages that do not say so themselves, as notes (Python 3.11 and newer).
+"""Advice on errors of other packages, added to them as notes (Python 3.11 and newer).
 
-The error stays what it is, text included; the note stands below it in a traceback.
+The error and its text are not changed; a traceback shows the note below it.
 """
 
 from __future__ import annotations

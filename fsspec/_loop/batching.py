@@ -1,12 +1,11 @@
-"""Doing many awaitable things at once.
+"""Running many coroutines concurrently, as many at a time as the batch size.
 
-As many workers as may be under way draw from one iterator, so that there are always
-as many under way as may be, and nothing is made for an item but its coroutine.  Items that never wait are
-done by the first worker.  Once an item waits all workers are started at once: begun one by
-one, each would cost one more iteration of the loop.
-When `run_concurrently` ends, however it does, its workers have ended.
+Workers take items from one iterator, as many workers as operations may run at a time; no task
+is made for an item.  The first worker does all items that never suspend.  When an item suspends,
+all other workers are started at once, in one iteration of the loop.
+When `run_concurrently` returns or raises, its workers have ended.
 
-Runs on whichever loop awaits it.
+It runs on the loop that awaits it.
 """
 
 from __future__ import annotations
@@ -85,9 +84,9 @@ class _Workers:
         self.workers.append(self.loop.create_task(self.work(drawn)))
 
     def _start_others(self) -> None:
-        """The first worker starts a second, which begins if the first waits, and starts all others.
+        """Start more workers: the first starts a second, which runs if the first suspends, and starts all.
 
-        Those have their first items already, so that there are no more workers than items.
+        Each of those gets its first item here, so that there are no more workers than items.
         """
         if len(self.workers) == 1 != self.size:
             self._start_worker()
@@ -100,13 +99,13 @@ class _Workers:
         try:
             for position, item in self.items if drawn is None else chain((drawn,), self.items):
                 if self.over.done():
-                    return  # what was under way came to its end in spite of being cancelled
+                    return  # another item failed; this one ended in spite of being cancelled
                 if not others_started:
                     others_started = True
                     self._start_others()
                 try:
                     result = await start(item)
-                except Exception as error:  # reported in its place, as was asked for
+                except Exception as error:  # put in its place, as requested
                     advise(error)
                     if not self.return_exceptions:
                         raise
@@ -145,14 +144,14 @@ async def run_concurrently(
     return_exceptions: bool = False,
     done: Callable[[int, Any], None] | None = None,
 ) -> list[Any]:
-    """What ``start`` gives for each item, in order, ``size`` of them under way at a time.
+    """The results of awaiting ``start(item)`` for each item, in order; ``size`` of them run at a time.
 
-    The first failure cancels what is under way and, once that has ended, is raised.
+    The first exception cancels the others and is raised when they have ended.
 
-    ``items``: drawn from as work proceeds.
-    ``size``: -1 for any number.
-    ``return_exceptions``: put what one raises in its place, and go on; but being cancelled is no result.
-    ``done``: called with the position and the result of each as it ends.
+    ``items``: iterated over as work proceeds.
+    ``size``: -1 for no limit.
+    ``return_exceptions``: exceptions become results, but for a cancellation.
+    ``done``: called with the position and the result of each item as it ends.
     Raises ValueError for a size that is neither -1 nor positive.
     """
     if size == 0 or size < -1:
@@ -161,15 +160,15 @@ async def run_concurrently(
 
 
 def start_in_thread(func: Callable[[], T], name: str) -> asyncio.Future[T]:
-    """What ``func`` will have returned, which begins now in a thread of its own, called ``name``.
+    """A future for the result of ``func``, which starts now in a new thread called ``name``.
 
-    No pool is kept, so that no idle thread is there when the process forks.
+    No thread pool is used, so that no idle thread exists when the process forks.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T, error: BaseException | None) -> None:
-        if done.done():  # nobody waits for it any more
+        if done.done():  # it was cancelled
             return
         if error is None:
             done.set_result(result)

@@ -1,12 +1,12 @@
 """The bridge from blocking callers to coroutines on an event loop.
 
 `sync` hands a coroutine to the loop's thread and waits for it: one wake-up of the
-loop, one of the caller, no timer.  `get_loop` gives the loop that fsspec owns, made
-at the first asking.  Any thread may call in; the loop's own thread may not, for it
-would wait for itself.
+loop, one of the caller, no timer.  `get_loop` returns the loop that fsspec owns, made
+on the first call.  Any thread may call `sync` but the loop's own, which would wait for
+itself.
 
-In a forked child nothing here waits for a loop of the parent: `sync` raises.  What an
-inherited instance does when it is used is decided in `fsspec._fork.instances`.
+In a forked child `sync` raises for a loop of the parent.  What the use of an inherited
+instance does is decided in `fsspec._fork.instances`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from fsspec.exceptions import ForkError, FSTimeoutError
 
 T = TypeVar("T")
 
-_CHECK_INTERVAL = 1.0  # seconds after which one that waits looks whether the loop is still there
+_CHECK_INTERVAL = 1.0  # seconds between two checks of a waiting thread that the loop exists
 _CHECK_INTERVAL_AT_REST = 0.02
-_CANCEL_LIMIT = 1.0  # seconds that a coroutine has to end, when its time has passed
-_CLEANUP_LIMIT = 5.0  # seconds that one has to clean up after an interrupt; another interrupt ends that
-_INSIDE_FORK_LIMIT = 5.0  # seconds that a hook of a fork may wait for the thread of a loop
+_CANCEL_LIMIT = 1.0  # seconds that a cancelled coroutine has to end after its timeout
+_CLEANUP_LIMIT = 5.0  # seconds that it has after an interrupt; another interrupt ends the wait
+_INSIDE_FORK_LIMIT = 5.0  # seconds that a fork hook may wait for the thread of a loop
 
 _lock = Owned(threading.Lock)
 
@@ -49,12 +49,12 @@ class FSSpecCoroutineCancel(Exception):
 
 # the loop -------------------------------------------------------------------------
 def get_lock() -> threading.Lock:
-    """The lock under which the loop is made; a new one in each process."""
+    """The lock held while the loop is made; each process has its own."""
     return _lock.get()
 
 
 def reset_lock() -> None:
-    """Forget the lock and the loop; both are made anew when next asked for."""
+    """Forget the lock and the loop; the next call makes new ones."""
     _lock.release()
     loop[0] = iothread[0] = None
 
@@ -85,15 +85,15 @@ def running_async() -> bool:
 
 # waiting --------------------------------------------------------------------------
 _MADE_ON_LOOP = object()
-"""In place of what a call returned: it is made on the loop's thread."""
+"""Stands for a coroutine that is made on the loop's thread."""
 
 
 class _Job:
-    """A call on its way through another thread's loop.
+    """A call that the loop of another thread runs.
 
-    A coroutine function is called there, where its coroutine is awaited at once: on the caller's thread a
-    signal could be handled between the two, and a coroutine would be left that nobody awaits. Any other
-    function may work before it returns what is to be awaited; that work is the caller's.
+    A coroutine function is called on the loop's thread, where its coroutine is awaited at once: if the caller
+    made it, a signal handled before it is passed on would leave it unawaited. Any other function is called on
+    the caller's thread, since it may do work before it returns an awaitable.
     """
 
     __slots__ = (
@@ -124,7 +124,7 @@ class _Job:
         try:
             made = self.func(*self.args, **self.kwargs) if self.made is _MADE_ON_LOOP else self.made
             self.result = await made
-        except BaseException as error:  # whatever it is, it belongs to the caller
+        except BaseException as error:  # raised in the caller
             self.error = error
         finally:
             self.finished = True
@@ -136,7 +136,7 @@ class _Job:
         running = self.run()
         try:
             self.task = self._create(running)
-        except BaseException as error:  # by a task factory of the program's
+        except BaseException as error:  # of the program's task factory
             running.close()
             self._drop()
             self.error, self.finished = error, True
@@ -145,7 +145,7 @@ class _Job:
     if sys.version_info >= (3, 12):
 
         def _create(self, running: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-            if isinstance(self.loop, io_thread.IOLoop):  # spares a turn of the loop
+            if isinstance(self.loop, io_thread.IOLoop):  # saves one iteration of the loop
                 return asyncio.Task(running, loop=self.loop, eager_start=True)
             return self.loop.create_task(running)
 
@@ -155,7 +155,7 @@ class _Job:
             return self.loop.create_task(running)
 
     def cancel(self) -> None:
-        """Ask for its end; where it has not begun, it never will."""
+        """Cancel the call; if it has not begun it never will."""
         self.given_up = True
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._cancel)
@@ -173,7 +173,7 @@ class _Job:
             self.made.close()
 
     def wait(self, seconds: float | None) -> bool:
-        """Wait for the end, for at most so long, forks not counted; whether it came.
+        """Wait until the call has ended, or for ``seconds`` without the time of forks; whether it has ended.
 
         Raises RuntimeError: the loop was closed.
         """
@@ -187,7 +187,7 @@ class _Job:
             if until is not None and time.monotonic() >= until + hooks.seconds_held_up():
                 return False
             if self.task is not None and self.task.done() and not self.finished:
-                # cancelled before its first step: looked for here, since a callback of each task is dear
+                # cancelled before its first step: polled for, as a done callback would cost more
                 self.error = asyncio.CancelledError()
                 self._drop()
                 return True
@@ -199,9 +199,9 @@ class _Job:
                 raise RuntimeError(f"the event loop was closed while {_named(self.func)} ran on it")
 
     def clean_up(self) -> None:
-        """Wait for the end of what was cancelled: what it removes may be what the program's next call makes.
+        """Wait until a cancelled call has ended: its cleanup could undo what the program's next call does.
 
-        Looked for, since whoever waited before may have taken `done`.
+        Polled, since the interrupted wait may have taken `done`.
         """
         until = time.monotonic() + _CLEANUP_LIMIT
         while not self.finished and not self.loop.is_closed() and time.monotonic() < until:
@@ -212,7 +212,7 @@ class _Job:
 
 
 def _named(func: object) -> str:
-    """What a call is, for a message."""
+    """The name of a function, with its instance, for a message."""
     owner = getattr(func, "__self__", None)
     name = getattr(func, "__qualname__", None) or type(func).__qualname__
     return name if owner is None else f"{name} of {owner!r}"
@@ -221,7 +221,7 @@ def _named(func: object) -> str:
 def _refuse(target: asyncio.AbstractEventLoop | None, func: object, timeout: float | None) -> None:
     if target is not None and is_abandoned(target):
         if timeout:
-            # finalizers of backends give a bound, and know what to do when it has passed
+            # finalizers of backends pass a timeout, and handle its error
             raise FSTimeoutError(
                 f"{_named(func)} cannot run: its event loop stayed behind in the parent process"
             )
@@ -271,8 +271,8 @@ def sync(
     NotImplementedError
         called on the thread of ``loop``, which cannot wait for itself.
     ForkError
-        the loop belongs to the process that this one was forked from; or a hook of a fork asks,
-        and the loop's thread waits for the fork.
+        the loop belongs to the process that this one was forked from; or a fork hook calls, and
+        the loop's thread waits for the fork.
     RuntimeError
         there is no loop, or it is closed.
     """
@@ -291,7 +291,7 @@ def sync(
         )
     if (
         "otel" in config.conf and timeout is None
-    ):  # finalizers, which are no call of the program, give a bound
+    ):  # finalizers, which the program does not call, pass a timeout
         with span(getattr(func, "__qualname__", type(func).__qualname__)):
             result: T = _run(_Job(loop, func, args, kwargs), timeout)
     else:
@@ -300,7 +300,7 @@ def sync(
 
 
 def _run(job: _Job, timeout: float | None) -> Any:
-    """Have the loop run a job, wait, and give what it returned or raise what it raised."""
+    """Run a call on its loop and wait; returns its result or raises its exception."""
     loop = job.loop
     if hooks.deferred:
         hooks.run_deferred()
@@ -317,7 +317,7 @@ def _run(job: _Job, timeout: float | None) -> Any:
     error = job.error
     if error is None and not isinstance(job.result, BaseException):
         return job.result
-    error = error or job.result  # one that is returned, in place of a single result, is raised as well
+    error = error or job.result  # an exception that is returned as the result is raised as well
     job.error = job.result = None  # a frame of its traceback refers to the job
     try:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
@@ -330,13 +330,13 @@ def _run(job: _Job, timeout: float | None) -> Any:
 
 
 def _in_child() -> None:
-    # what a handler of a signal, say, interrupted to fork: no loop of this process will end it
+    # end calls that a signal handler interrupted to fork: no loop of this process will
     frame: Any = sys._getframe()
     while frame is not None:
         if frame.f_code is _run.__code__ and "job" in frame.f_locals:
             job = frame.f_locals["job"]
             if not job.finished:
-                # not its object: to show that would run code of others
+                # without its instance, whose repr would run foreign code
                 name = getattr(job.func, "__qualname__", "a function")
                 what = f"the call of {name} in which the process forked"
                 job.error, job.finished = ForkError(what, hooks.owner_pid(None), advice=_PARENTS), True
@@ -349,12 +349,12 @@ hooks.at_fork(child=_in_child)
 
 
 def _wait(job: _Job, timeout: float | None) -> None:
-    """Start a job and wait for it; FSTimeoutError where it did not end in time, by itself."""
+    """Start a call and wait for it. Raises FSTimeoutError: it did not end within ``timeout``."""
     try:
         job.loop.call_soon_threadsafe(job.start)
         if job.wait(timeout):
             return
-    except BaseException:  # an interrupt, or what another handler of a signal raises
+    except BaseException:  # an interrupt, or an exception of another signal handler
         job.cancel()
         job.clean_up()
         raise
@@ -365,11 +365,11 @@ def _wait(job: _Job, timeout: float | None) -> None:
 
 
 _CLOSING = ("close", "aclose", "__aexit__")
-"""Not cancelled: what they were to close would stay open. Finalizers of backends give them a short time."""
+"""Calls not cancelled by a timeout, which would leave resources open; finalizers pass short timeouts."""
 
 
 def _run_inside_fork(job: _Job, timeout: float | None) -> None:
-    """For a hook of the program's, on the thread that forks: by this thread if the loop is at rest."""
+    """Run a call that a hook of the program makes during a fork: on this thread if the loop is at rest."""
     run = job.run()
     if forking.run_inside_fork(job.loop, run, timeout):
         if not job.finished:
@@ -397,9 +397,9 @@ def sync_teardown(
     description: str = "teardown",
     **kwargs: Any,
 ) -> Any:
-    """Run what ends something on ``loop``, from wherever the end is noticed.
+    """Run a closing function or coroutine on ``loop``, from any thread.
 
-    On the loop's own thread it is scheduled, not waited for.
+    On the loop's own thread it is scheduled, and not waited for.
 
     Parameters
     ----------
@@ -430,7 +430,7 @@ def sync_teardown(
         raise FSTimeoutError(f"{description} did not end within {timeout} s") from error
     finally:
         if inspect.iscoroutine(coro) and inspect.getcoroutinestate(coro) == inspect.CORO_CREATED:
-            coro.close()  # given up before it began
+            coro.close()  # it was never started
 
 
 _ending: set[Any] = set()
@@ -438,7 +438,7 @@ _ending: set[Any] = set()
 
 # instances ------------------------------------------------------------------------
 class OnLoop(Protocol):
-    """What an awaitable filesystem knows of its loop."""
+    """The attributes of an awaitable filesystem about its loop."""
 
     _pid: int
     _loop: asyncio.AbstractEventLoop | None
@@ -446,7 +446,7 @@ class OnLoop(Protocol):
 
 
 def instance_loop(fs: OnLoop) -> asyncio.AbstractEventLoop | None:
-    """The loop of a filesystem, where it may be used in this process."""
+    """The loop of a filesystem. Raises ForkError: it may not be used in this process."""
     if fs._pid == os.getpid():
         return fs._loop
     hooks.check()
@@ -457,7 +457,7 @@ def instance_loop(fs: OnLoop) -> asyncio.AbstractEventLoop | None:
 
 
 def note_instance(fs: OnLoop) -> None:
-    """Remember the loop on which an instance made here will live, where it is not ours."""
+    """Record the loop of a new instance, if it is one of the program."""
     running = asyncio._get_running_loop()
     if fs.asynchronous and running is not None:
         forking.note_foreign(running)
@@ -501,7 +501,7 @@ def _dump_running_tasks(
     exc: type[BaseException] = FSSpecCoroutineCancel,
     with_task: bool = False,
 ) -> list[dict[str, Any]]:
-    """What the loop is busy with, for debugging a program that waits.
+    """The running tasks of the loop, to debug a program that hangs.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Algorithms that are written once, and the drivers that run them blocking or awaiting.
+"""Plans, algorithms that are written once, and the drivers that run them blocking or awaiting.
 
-A *plan* is a generator.  It yields what it wants done and is sent the result; what an
-operation raises is thrown into it.
+A *plan* is a generator.  It yields the operations that it needs and is sent their results;
+what an operation raises is thrown into it.
 
 ``call("info", path)``
     one operation of the target, by the name of its blocking form.
@@ -190,7 +190,7 @@ async def perform_awaiting(target: object, step: Step) -> Any:
     most = getattr(target, "_at_once", None)
     if most and not 0 <= size <= most:
         size = most
-    method = cache(lambda name: getattr(target, f"_{name}"))  # a batch is of one operation, or of few
+    method = cache(lambda name: getattr(target, f"_{name}"))  # a batch has few names
 
     def start(item: call) -> Awaitable[Any]:
         return awaitable_of(method(item.name)(*item.args, **item.kwargs))
@@ -199,7 +199,7 @@ async def perform_awaiting(target: object, step: Step) -> Any:
 
 
 def awaitable_of(answer: Any) -> Awaitable[Any]:
-    """What a method gave, to be awaited, also where a backend brings a plain function in its place."""
+    """What a method returned as an awaitable, also if a backend's method is a plain function."""
     if hasattr(answer, "__await__") or type(answer) is GeneratorType:
         awaitable: Awaitable[Any] = answer
         return awaitable
@@ -215,7 +215,7 @@ async def _in_thread(step: local) -> Any:
 
     try:
         answer = get_running_loop().run_in_executor(None, step.function, *step.args)
-    except RuntimeError:  # the interpreter ends, in whose exit handlers no thread begins any more
+    except RuntimeError:  # no new threads in exit handlers of the interpreter
         return step.function(*step.args)
     return await answer
 

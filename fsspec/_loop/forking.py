@@ -1,25 +1,25 @@
 """What a fork does to event loops, of fsspec and of others.
 
-Before a fork our loops are brought to *rest* between two callbacks and their threads
-joined, within a bound, so that the process forks without a lock of a C library held on
-our behalf, and without a socket that is only being made and that nobody knows yet. That
-is so in every mode: a child that is to be refused must not hang or hold a connection
-either. After the fork the parent runs the same loops on; the child cuts its copies off
+Before a fork our loops are brought to *rest*: stopped between two callbacks, and their threads
+joined, within a time limit. So the process forks while no thread of ours holds a lock of a C
+library, and no socket is between its creation and its registration. This is done with and
+without an opt-in: a child in which use is refused must not hang or hold a connection either.
+After the fork the parent resumes the same loops; the child abandons its copies
 (`fsspec._loop.abandoning`).
-A loop of somebody else's thread that our instances live on is *held* in a callback
-meanwhile: OpenSSL's locks are as much in the child's way when taken by that thread.
+A loop of another thread of the program on which our instances live is *held* in a callback
+meanwhile, since that thread might hold a lock of OpenSSL as well.
 
-A hook of the program's may use a filesystem while the loops are at rest.  On the thread
-that forks the loop is then run by that thread itself, and is at rest again when the call
-returns; another thread that waits for longer than the bound has the loop run on.
+A hook of the program may use a filesystem while the loops are at rest.  If the forking thread
+does, it runs the loop itself until the call returns.  Another thread that waits for a loop
+resumes it when the time limit has passed.
 
-Everything here runs on the forking thread, or on the one that waits for a loop.
+All functions run on the forking thread, or on one that waits for a loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures.thread  # noqa: F401  # its hook of forks is to be registered before ours
+import concurrent.futures.thread  # noqa: F401  # to have its fork hook registered before ours
 import logging  # noqa: F401  # as above
 import os
 import socket
@@ -44,29 +44,29 @@ from fsspec._loop.io_thread import _POLL_INTERVAL, IOLoop, IOThread, _io_threads
 
 _resting: list[IOThread] = []
 _held: list[_Hold] = []
-_fork_lock = ForkLock(by_itself=False)  # one fork at a time rests and wakes the loops
+_fork_lock = ForkLock(by_itself=False)  # held while a fork stops and resumes the loops
 _foreign = hooks.Registry()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 _connecting_elsewhere: list[
     socket.socket
 ] = []  # sockets that other threads were about to connect at the fork
-_queued_on: list[object] = []  # what the threads of `_queued` run, for a loop of uvloop shows no thread
-_has_asynchronous = False  # whether instances may live on loops of which nobody told
-_deadline = 0.0  # of the rest
+_queued_on: list[object] = []  # their loops, since one of uvloop does not expose its thread
+_has_asynchronous = False  # whether instances may live on loops that were not recorded
+_deadline = 0.0  # for bringing loops to rest
 
 
 class _Hold:
-    """Keeps somebody else's loop, running on another thread, in one callback.
+    """Blocks a loop that another thread of the program runs, by a callback that does not return.
 
-    A child that goes on with a copy of the loop finds the callback in its queue, or comes back into it from
-    the handler of a signal that forked there: it does not stay, for nobody ends the hold in that process.
+    A child that uses its copy of the loop may find the callback in the queue, or be inside it if a signal
+    handler forked there. There the callback returns at once, since nobody would end the hold.
     """
 
     def __init__(self, other: asyncio.AbstractEventLoop) -> None:
         self.other = other
         self._pid = os.getpid()
         self._ended = False
-        # locks, and no events, which have a lock of their own that another thread may have at a fork
+        # locks, not events: an event has an inner lock, which another thread may hold at the fork
         self._entered, self._released = threading.Lock(), threading.Lock()
         self._entered.acquire()
         self._released.acquire()
@@ -84,7 +84,7 @@ class _Hold:
         return self._ended or os.getpid() != self._pid
 
     def wait(self, deadline: float) -> None:
-        """Until the loop is held, or it has stopped; it may be busy for longer than the fork can wait."""
+        """Wait until the loop is held or stopped, or until ``deadline``, as a callback may run for longer."""
         while time.monotonic() < deadline and self.other.is_running():
             if getattr(self.other, "_thread_id", None) in _queued or self.other in _queued_on:
                 break
@@ -92,30 +92,30 @@ class _Hold:
                 break
 
     def end(self) -> None:
-        """Let the loop run on."""
+        """Resume the loop."""
         self._ended = True
-        with suppress(RuntimeError):  # by another thread as well
+        with suppress(RuntimeError):  # another thread has released it
             self._released.release()
 
 
 def _elsewhere(other: asyncio.AbstractEventLoop) -> bool:
-    """Whether another thread runs this loop at the moment."""
+    """Whether another thread is running this loop."""
     if other is asyncio._get_running_loop():
-        return False  # uvloop's shows no thread
+        return False  # a loop of uvloop does not expose its thread
     return other.is_running() and getattr(other, "_thread_id", None) != threading.get_ident()
 
 
 def note_foreign(other: asyncio.AbstractEventLoop) -> None:
-    """Remember that instances of ours live on somebody else's loop."""
+    """Record a loop of the program on which instances of ours live."""
     if not isinstance(other, IOLoop):
         with suppress(TypeError):
             _foreign.add(other)
 
 
 # around a fork --------------------------------------------------------------------
-# Each step is a hook of its own: what one raises leaves the others to run.
+# Each step is a hook of its own, so that the others run where one raises.
 def _find_asynchronous() -> None:
-    # the first, where what ends meanwhile can still use the loops
+    # the first step: finalizers that run here can still use the loops
     global _has_asynchronous
     _has_asynchronous = bool(instances.asynchronous.live())
 
@@ -129,7 +129,7 @@ def _lock() -> None:
             _fork_lock.take_for_fork()
         finally:
             _queued.discard(me)
-            with suppress(ValueError):  # in a child that the handler of a signal forked meanwhile
+            with suppress(ValueError):  # in a child that a signal handler forked meanwhile
                 _queued_on.remove(on)
 
 
@@ -159,7 +159,7 @@ def _ask_to_rest() -> None:
         return
     _resting.clear()
     _held.clear()
-    abandoned_class(IOLoop)  # made once here, rather than in each child
+    abandoned_class(IOLoop)  # made once in the parent, not in each child
     for other in _foreign_at_fork:
         if _elsewhere(other):
             _held.append(_Hold(other))
@@ -187,7 +187,7 @@ def _note_waiting_sockets() -> None:
 
 
 def _note_sockets_at_work() -> None:
-    # what is not held goes on meanwhile
+    # loops that are not held go on meanwhile
     elsewhere = {id(other) for other in _foreign_at_fork if _elsewhere(other)}
     elsewhere.update(id(io.loop) for io in _resting if io.thread.is_alive() and not io.is_held())
     if elsewhere:
@@ -239,7 +239,7 @@ def _renew_in_child() -> None:
 
 
 def _abandon_in_child() -> None:
-    # kept, for freeing them would write to more of the memory shared with the parent
+    # kept: freeing them would copy more of the memory that is shared with the parent
     hooks.immortalize([*_io_threads, list(_connecting_elsewhere)])
     dead = sockets.DeadSocket()
     for io in _io_threads:
@@ -252,7 +252,7 @@ def _abandon_in_child() -> None:
         if sockets.unchanged(sock.fileno()):
             dead.cover(sock.fileno())
     dead.close()
-    # not before: a signal may have this called again
+    # at the end: a signal may make this step run again
     for left in (_io_threads, _foreign_at_fork, _connecting_elsewhere):
         left.clear()
     sockets.forget_noted()
@@ -277,7 +277,7 @@ _BEFORE = (
     _find_loops,
     _ask_to_rest,
     _rest,
-    _wait_for_imports,  # again when the loops are at rest, as short as that is
+    _wait_for_imports,  # again, as an import may have begun before the loops were at rest
     _note_descriptors,
     _note_waiting_sockets,
     _note_sockets_at_work,
@@ -295,9 +295,10 @@ del _step
 def run_inside_fork(
     other: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, None], timeout: float | None
 ) -> bool:
-    """For the thread that forks, asked by a hook of the program's: run ``coro`` on a loop at rest.
+    """Run ``coro`` on a loop at rest, on the forking thread; for a call made by a hook of the program.
 
-    Returns False where the loop's own thread has to run it; it does so, and `rest_again` has to follow.
+    Returns False if the loop's own thread has to run it. The loop is then resumed, and `rest_again` must
+    follow.
     """
     for io in _resting:
         if io.loop is other:
@@ -312,7 +313,7 @@ def run_inside_fork(
 
 
 def rest_again(other: asyncio.AbstractEventLoop) -> None:
-    """Bring a loop back to rest that a hook of the program's had running."""
+    """Bring a loop back to rest after a call made by a hook of the program."""
     deadline = time.monotonic() + io_thread.REST_BOUND
     for io in _io_threads:
         if io.loop is other and io.ask():
@@ -326,9 +327,9 @@ def rest_again(other: asyncio.AbstractEventLoop) -> None:
 
 
 def run_while_waiting(other: asyncio.AbstractEventLoop, over: Callable[[], bool]) -> None:
-    """For one who waits for a loop: let it run on where a fork takes longer than it may, or has gone.
+    """Resume a loop that the caller waits for, if the fork takes longer than its time limit, or has ended.
 
-    Where no thread can be had for it, it is run here for a while; ``over`` says when the wait is.
+    If no thread can be started for the loop, the caller runs it for a while. ``over``: whether the wait is.
     """
     forking = hooks.forking
     if not forking or (forking != threading.get_ident() and time.monotonic() > hooks.exit_deadline):
@@ -338,7 +339,7 @@ def run_while_waiting(other: asyncio.AbstractEventLoop, over: Callable[[], bool]
                 if io.is_held_up():
                     waiting = _until(over)
                     if not io.run_here(waiting, io_thread.REST_BOUND):
-                        waiting.close()  # another thread does
+                        waiting.close()  # another thread runs it
         for hold in list(_held):
             if hold.other is other:
                 hold.end()

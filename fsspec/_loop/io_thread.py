@@ -1,8 +1,8 @@
 """The event loop that fsspec owns, and its thread.
 
-Loops run on their own thread; everything else here runs on the one that asks for the loop, or on the
-forking thread: a loop can be brought to rest between two callbacks, so that the process may fork
-(`fsspec._loop.forking`), run there for a while, and woken again.
+Each loop runs on a thread of its own.  Its methods are called by the thread that asks for the loop, or by
+the forking thread: it stops the loop between two callbacks so that the process may fork
+(`fsspec._loop.forking`), may run it meanwhile, and resumes it.
 """
 
 from __future__ import annotations
@@ -25,45 +25,44 @@ from fsspec._fork.owned import own
 from fsspec._fork.sockets import Identity, identity
 
 REST_BOUND = 1.0
-"""Seconds that a fork may be held up to bring the loops to rest.
+"""Seconds for which a fork may wait until the loops are at rest.
 
-It takes milliseconds, but for a callback that blocks and machines with more work than
-processors: and there the longer bound is the lesser evil, for what forks in the middle of
-OpenSSL has a child that hangs.  Threads that have ended have `hooks.EXIT_WAIT` on top of it to
-leave."""
+It takes milliseconds, except where a callback blocks or the processors are overloaded.  There a
+long wait is better than a fork while OpenSSL holds a lock, whose child hangs.  `hooks.EXIT_WAIT`
+is added for threads that have finished to exit."""
 
 RECEIVED = 2**17 - 2**8
-"""Bytes taken from a socket at a time, by asyncio twice as many: memory for 128 KiB and more is mapped by
-the system for each time, which costs a request as much as a fifth of all it does."""
+"""Bytes received from a socket at a time. asyncio's default is twice that: but memory of 128 KiB or more is
+mapped anew for each call, up to a fifth of the cost of a request."""
 
 _EXECUTORS = concurrent.futures.thread._global_shutdown_lock  # held around a fork
 _COUNTED = sys.version_info >= (3, 12)  # a fork with more than one thread is warned of
-_POLL_INTERVAL = 0.02  # seconds after which one that waits looks whether there is still something to wait for
-_NO_THREAD = (0,)  # no thread has this number: all see a loop as running
+_POLL_INTERVAL = 0.02  # seconds between two looks at whether a wait is still of use
+_NO_THREAD = (0,)  # no thread id: to all threads the loop is running
 
 loop: list[asyncio.AbstractEventLoop | None] = [None]
 iothread: list[threading.Thread | None] = [None]
-"""The loop and thread in use.  Programs read these, and put None there to have new ones."""
+"""The loop and thread in use.  Programs read these, and set None to get new ones."""
 
 _io_threads: list[IOThread] = []
-_queued: set[int] = set()  # threads that wait for it: they hold nothing of a C library
+_queued: set[int] = set()  # threads that wait for the fork lock, and so hold no lock of a C library
 
-hooks.prepare_to_immortalize()  # where no fork is waiting for it
+hooks.prepare_to_immortalize()  # at import, rather than during a fork
 
 
 class _Selector(selectors.DefaultSelector):
-    """Knows whether its loop waits between two callbacks, and can keep it there.
+    """A selector that knows whether its loop is idle between two callbacks, and can keep it idle.
 
-    All of it under the interpreter's lock: whoever sets ``pause_lock`` and then finds the loop idle can
-    rely on it, for the loop says that it is busy before it looks for a pause_lock.
+    It relies on the interpreter's lock: a thread that sets ``pause_lock`` and then finds ``idle`` true can be
+    sure of it, since the loop sets ``idle`` to False before it reads ``pause_lock``.
     """
 
     idle = False
-    pause_lock: Any = None  # a lock that is held meanwhile
+    pause_lock: Any = None  # held while the loop is to stay idle
 
     def __init__(self) -> None:
         super().__init__()
-        self.identities: dict[int, Identity] = {}  # what each number led to as it was registered
+        self.identities: dict[int, Identity] = {}  # of each descriptor, as it was registered
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         key = super().register(fileobj, events, data)
@@ -92,10 +91,10 @@ class _Selector(selectors.DefaultSelector):
 class IOLoop(asyncio.SelectorEventLoop):
     """A selector loop that remembers the sockets made for it."""
 
-    resting: tuple[int | None, ...] = ()  # threads that see it at rest for a fork, or not yet begun
-    _closed = True  # until it is made, which an interrupt may prevent
-    stopped = False  # by a program: then nothing makes it run on
-    waker: Callable[[], None] | None = None  # while no thread runs it: called when something is asked of it
+    resting: tuple[int | None, ...] = ()  # threads to which it is not running
+    _closed = True  # until constructed, which an interrupt may prevent
+    stopped = False  # by a program: then it is never resumed
+    waker: Callable[[], None] | None = None  # while no thread runs it: called when a callback is scheduled
 
     def __init__(self) -> None:
         self.selector = _Selector()
@@ -109,19 +108,19 @@ class IOLoop(asyncio.SelectorEventLoop):
         return made
 
     def is_running(self) -> bool:
-        """Whether what is asked of it will be done: at rest for a fork, or about to run, it is delayed.
+        """Whether scheduled callbacks will run; true also at rest for a fork, which only delays them.
 
-        But for the thread that forks, for which it waits, and its own.
+        Not for the forking thread, which would wait for itself, nor for the loop's own.
         """
         if super().is_running():
             return True
         resting = self.resting
         if resting:
             return threading.get_ident() not in resting
-        return super().is_running()  # the rest may have come to its end between the two
+        return super().is_running()  # it may have been resumed in between
 
     def stop(self) -> None:
-        """Stop for good, as a program asks for it."""
+        """Stop for good, as asked by a program."""
         self.stopped = True
         super().stop()
 
@@ -132,7 +131,7 @@ class IOLoop(asyncio.SelectorEventLoop):
     def call_soon_threadsafe(
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        """As asyncio's; runs the loop on where it rests until it is asked."""
+        """As asyncio's; also resumes a loop at rest."""
         handle = super().call_soon_threadsafe(callback, *args, context=context)
         if self.waker is not None:
             self.waker()
@@ -141,8 +140,8 @@ class IOLoop(asyncio.SelectorEventLoop):
     def run_in_executor(
         self, executor: concurrent.futures.Executor | None, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """As asyncio's; while a fork keeps executors from taking anything on, ``func`` is called here."""
-        if instances.reviving:  # what is done on behalf of a revival may use the instance
+        """As asyncio's; while a fork blocks executors ``func`` is called on this thread."""
+        if instances.reviving:  # coroutines of a revival may use the instance, a helper thread may not
             func = functools.partial(contextvars.copy_context().run, func)
         within = hooks.forking or hooks.early
         if executor is not None or not within or not _EXECUTORS.locked():
@@ -150,12 +149,12 @@ class IOLoop(asyncio.SelectorEventLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:  # whatever an executor would set
+        except Exception as error:  # what an executor would set on the future
             future.set_exception(error)
         return future
 
     async def sock_connect(self, sock: socket.socket, address: tuple[Any, ...] | str | bytes) -> None:
-        # between connecting and being wrapped in a transport nobody else knows it
+        # until a transport wraps it only this record refers to it
         self.connecting.add(sock)
         await super().sock_connect(sock, address)
 
@@ -166,7 +165,7 @@ class IOThread:
     def __init__(self, name: str = "fsspecIO") -> None:
         self.name = name
         self.loop = IOLoop()
-        # a handler of a signal may fork while its thread has them
+        # re-entrant: a signal handler may fork on a thread that holds them
         self._lock = threading.RLock()
         self._waking = threading.RLock()
         self._is_sleeping = self._here = False
@@ -201,7 +200,7 @@ class IOThread:
                     return
                 self._stopping = False  # for a fork that did not wait for it
 
-    # both run on the loop; one that comes late, the fork being over, must not count for the next
+    # both run on the loop; a late one, after its fork, must have no effect on the next
     def _runs(self) -> None:
         with self._lock:
             if not self._wanted:
@@ -214,9 +213,9 @@ class IOThread:
                 self.loop.pause()
 
     def hold(self) -> bool:
-        """Keep it idle, if it is: that is rest as well, and leaves its thread.
+        """Keep the loop idle if it is idle. That is rest, too, without ending its thread.
 
-        Returns whether it is idle, so that `wake` has to follow.
+        Returns whether it is kept idle, so that `wake` must follow.
         """
         loop, selector = self.loop, self.loop.selector
         helpers = loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
@@ -227,7 +226,7 @@ class IOThread:
         loop.waker = self._asked
         if selector.idle:
             return True
-        self._end_pause()  # it was just about to be busy
+        self._end_pause()  # it has just become busy
         return False
 
     def _end_pause(self) -> None:
@@ -236,34 +235,34 @@ class IOThread:
             pause_lock.release()
 
     def is_held(self) -> bool:
-        """Whether it is kept idle, by `hold`."""
+        """Whether `hold` keeps it idle."""
         return self.loop.selector.pause_lock is not None
 
     def stop_held(self) -> None:
-        """Have a loop that is kept idle stop instead, so that another thread can run it."""
+        """Stop a loop that is kept idle, so that another thread can run it."""
         if self.is_held():
             self._end_pause()
             if self.ask():
                 self.rest(time.monotonic() + REST_BOUND)
 
     def ask(self) -> bool:
-        """Ask it to stop between two callbacks.
+        """Ask the loop to stop between two callbacks.
 
-        Returns whether that was possible, so that `rest` and `wake` have to follow.
+        Returns whether that was possible, so that `rest` and `wake` must follow.
         """
         if self.loop.is_closed() or self.thread is threading.current_thread() or not self.thread.is_alive():
             return False
         with self._lock:
             self._wanted = True
-            # finalizers on other threads must not take it for gone, and end sessions without it
+            # else finalizers on other threads would take it for closed, and close sessions without it
             self.loop.resting = (threading.get_ident(), self.thread.ident)
         with suppress(RuntimeError):  # closed since
-            # not by its own method, which would wake it
+            # not by its own method, which would resume it
             asyncio.SelectorEventLoop.call_soon_threadsafe(self.loop, self._stop)
         return True
 
     def rest(self, deadline: float) -> None:
-        """Wait until it has stopped, or ``deadline``."""
+        """Wait until the loop has stopped, or until ``deadline``."""
         thread = self.thread
         while self._wanted and thread.is_alive() and thread.ident not in _queued:
             if time.monotonic() >= deadline:
@@ -274,23 +273,23 @@ class IOThread:
             self._drain(deadline)
 
     def _drain(self, deadline: float) -> None:
-        """Release the threads that resolve names; the loop makes others when it needs them."""
+        """End the threads that resolve host names; the loop makes new ones when needed."""
         executor = self.loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
         if executor is None:
             return
         self.loop._default_executor = None  # type: ignore[attr-defined]  # as above
-        executor.shutdown(wait=False)  # what is queued is still worked off
+        executor.shutdown(wait=False)  # queued work is still done
         for helper in list(executor._threads):
             if not _join(helper, deadline):
                 break
 
     def _asked(self) -> None:
-        """Something is asked of it at rest: what its own thread could do it does not wait for."""
+        """A callback was scheduled at rest: resume the loop, unless the forking thread scheduled it."""
         if self._is_sleeping or hooks.forking == threading.get_ident():
             self.wake()
 
     def sleep(self) -> None:
-        """Rest until something is asked of it."""
+        """Rest until a callback is scheduled."""
         with self._lock:
             self._is_sleeping = True
             self.loop.waker = self._asked
@@ -303,9 +302,9 @@ class IOThread:
         self.wake()
 
     def run_here(self, coro: Coroutine[Any, Any, None], timeout: float | None) -> bool:
-        """Run a coroutine on this thread, where the loop is at rest.
+        """Run a coroutine on this thread, if the loop is at rest.
 
-        Returns whether it could be run.  It may not have come to its end in time.
+        Returns whether it was run; it may not have finished within ``timeout``.
         """
         with self._lock:
             if not self._ended or self._here or self.loop.stopped or self.loop.is_closed():
@@ -320,7 +319,7 @@ class IOThread:
         resting, self.loop.resting = self.loop.resting, (threading.get_ident(),)
         try:
             job = self.loop.create_task(coro)
-            # one that ends late, its time having passed, must not stop the loop where it runs on
+            # if it ends after its timeout it must not stop the resumed loop
             job.add_done_callback(lambda _: self.loop.pause() if self._here else None)
             limit = self.loop.call_later(timeout, self.loop.pause) if timeout else None
             self.loop.run_forever()
@@ -335,31 +334,31 @@ class IOThread:
             self._here, self.loop.resting = False, resting
 
     def is_held_up(self) -> bool:
-        """Whether it is at rest or asked to be; not where a program stopped it."""
+        """Whether it is at rest or asked to be; False if a program stopped it."""
         return self._wanted or self._ended or self.is_held()
 
     def wake(self) -> None:
-        """Run on, on a new thread if the old one ended at rest; any thread may call it."""
+        """Resume the loop, on a new thread if the old one has ended; any thread may call it."""
         with self._waking:
             previous = self.thread
             with self._lock:
                 self._wanted = False
                 if self._here:
-                    return  # the thread that forks runs it at the moment
+                    return  # the forking thread is running it
                 self._is_sleeping = False
                 self._end_pause()
                 if not self._ended or self.loop.stopped or self.loop.is_closed():
-                    # the bound had passed, and it goes on by itself; or a program stopped it meanwhile
+                    # the time limit had passed and it goes on by itself; or a program stopped it
                     self.loop.resting = (previous.ident,) if self._stopping and not self._ended else ()
                     return
                 self.loop.resting = _NO_THREAD
                 self._ended = False
-            previous.join(REST_BOUND)  # for ever within a handler of a signal that came in another join
+            previous.join(REST_BOUND)  # bounded: a signal handler that interrupted a join would wait for ever
             try:
                 self.thread = self._start()
             except RuntimeError:
-                # the process may have no more threads: it is tried again when something is asked of it
-                # or waited for, and who waits runs it meanwhile
+                # the process may have no more threads: tried again when a callback is scheduled,
+                # or by a thread that waits for the loop, which then runs it
                 self._ended = self._is_sleeping = True
                 self.loop.waker = self._asked
                 return
@@ -368,12 +367,12 @@ class IOThread:
 
 
 def _join(thread: threading.Thread, deadline: float) -> bool:
-    if thread is threading.current_thread():  # the fork is made on it
+    if thread is threading.current_thread():  # it is the one that forks
         return False
     thread.join(max(0.0, deadline - time.monotonic()))
     if thread.is_alive():
         return False
     if thread.native_id is not None:
-        # it has ended, and needs no more than its turn to leave: the bound is another
+        # it has finished and only has to exit, within another time limit
         hooks.wait_thread_exit(thread.native_id, deadline + hooks.EXIT_WAIT)
     return True

@@ -14,7 +14,7 @@ from fsspec._overriding import mark_twin, mirrored
 from fsspec.callbacks import for_file
 
 private: re.Pattern[str] = re.compile("_[^_]")
-"""What the names of methods look like that may have a blocking twin."""
+"""Matches the names of methods that may have a blocking twin."""
 
 async_methods: list[str] = [
     f"_{name}"
@@ -23,11 +23,11 @@ async_methods: list[str] = [
         " walk glob find du size mkdir makedirs"
     ).split()
 ]
-"""What an awaitable backend usually has of its own."""
+"""The methods that an awaitable backend usually defines."""
 
 home: dict[str, Any] = {"sync": sync}
-"""Where blocking forms find `sync`: the module that programs know it by, as soon as that is imported, so that
-one that is put in its place there is used."""
+"""The namespace in which blocking forms look `sync` up: that of `fsspec.asyn`, once it is imported, so that a
+replacement that a program puts there is used."""
 
 _mirrored = [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
 
@@ -76,7 +76,7 @@ def async_gen_wrapper(
             if close is not None and is_mine(following) and not owner.loop.is_closed():
                 home["sync"](
                     owner.loop, close
-                )  # else it stands where the parent left it, who goes on with it
+                )  # else the generator belongs to the parent, and is left as it is
 
     return wrapper
 
@@ -91,14 +91,14 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     else:
 
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if one_file and isinstance(kwargs.get("callback"), str):  # which others' methods do not know
+            if one_file and isinstance(kwargs.get("callback"), str):  # not all methods take one
                 with for_file(kwargs["callback"], args[0] if args else "") as callback:
                     return home["sync"](
                         self.loop, getattr(self, name), *args, **{**kwargs, "callback": callback}
                     )
             return home["sync"](self.loop, getattr(self, name), *args, **kwargs)
 
-    blocking.__name__ = name[1:]  # by which it is pickled
+    blocking.__name__ = name[1:]  # for pickling
     blocking.__qualname__ = f"{method.__qualname__.rpartition('.')[0]}.{name[1:]}"
     blocking.__module__ = method.__module__
     blocking.__doc__ = method.__doc__

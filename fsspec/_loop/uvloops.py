@@ -1,13 +1,13 @@
-"""What can be done in a forked child for its copy of a loop of uvloop.
+"""Cutting a forked child's copy of a loop of uvloop off from the parent's.
 
-Such a loop shows its epoll, which is *unshared* as in `fsspec._loop.abandoning.unshare`: what the child
-closes would otherwise take the parent's registrations away, those of its signals and wake-ups among them.
-The descriptor by which threads wake it is replaced as well.  Its sockets are not shown: those of our
-clients, and of others' that wait for an answer, are known to `fsspec._fork.connecting`, and covered.
+Such a loop exposes its epoll instance, which is *unshared* as in `fsspec._loop.abandoning.unshare`: closing
+a descriptor in the child would otherwise remove the parent's registration of it.  The descriptor by which
+threads wake the loop is replaced as well.  The loop does not expose its sockets; those of our clients, and
+of suspended tasks of other clients, are found by `fsspec._fork.connecting`, and covered.
 
-libuv looks names up in threads, which the child has not. Two things would wait for them: the
-end of a loop with a lookup under way, and the end of the process, where libuv joins them and crashes. So
-the child's copy is not ended in earnest, and libuv makes its threads anew before the process ends.
+libuv resolves names in threads, which the child does not have. Closing a loop with a lookup under way
+would wait for them, and at the end of the process libuv joins them and crashes. So the child's copy is
+never closed, and libuv is made to start new threads before the process ends.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _to_renew: list[bool] = []  # not empty where the process is to renew the thread
 
 
 def is_uvloop(other: Any) -> bool:
-    """Whether ``other`` is a loop of uvloop that shows its epoll."""
+    """Whether ``other`` is a loop of uvloop that exposes its epoll instance."""
     return "uvloop" in sys.modules and hasattr(other, "_get_backend_id")
 
 
 def descriptors(other: Any) -> Iterator[int]:
-    """The numbers that are replaced in a child; called before a fork."""
+    """The descriptors that a child replaces; called before a fork."""
     if other.is_closed():
         return
     epoll: int = other._get_backend_id()
@@ -42,7 +42,7 @@ def descriptors(other: Any) -> Iterator[int]:
 
 
 def _registered(epoll: int) -> dict[int, int]:
-    """What an epoll waits for: masks by descriptor; nothing where the system does not say."""
+    """The event masks of an epoll instance by descriptor; empty where the system does not list them."""
     found: dict[int, int] = {}
     with suppress(OSError), open(f"/proc/self/fdinfo/{epoll}") as lines:
         for words in map(str.split, lines):
@@ -52,7 +52,7 @@ def _registered(epoll: int) -> dict[int, int]:
 
 
 def _wake_ups(registered: dict[int, int]) -> list[int]:
-    """The descriptor by which threads wake the loop; none where the program has such descriptors as well."""
+    """The descriptor by which threads wake the loop; empty if several candidates are registered."""
     found = []
     for fd in registered:
         with suppress(OSError):
@@ -83,7 +83,7 @@ def _unshare(old: int) -> None:
         return
     for fd in _wake_ups(registered):
         if unchanged(fd):
-            # 1: what was being woken for as the process forked is looked for
+            # 1: so that a wake-up that was pending at the fork is seen
             _replace(fd, os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
     with select.epoll() as epoll:
         for fd, mask in registered.items():
@@ -98,7 +98,7 @@ def _replace(fd: int, fresh: int) -> None:
 
 
 def _renew_threads() -> None:
-    # by the first lookup, the first step of which hands it to them: nobody waits for what comes of it
+    # by a lookup, whose first step starts them; its result is not awaited
     import uvloop
 
     fresh = uvloop.new_event_loop()
