@@ -1,4 +1,4 @@
-"""Files that a program leaves open for writing are closed by an atexit hook, while the loop still runs."""
+"""An atexit hook that closes files left open for writing, while the event loop still runs."""
 
 from __future__ import annotations
 

@@ -1,20 +1,20 @@
 """Files of remote filesystems: reading through a cache, writing in parts.
 
-Owns `AbstractBufferedFile`, which backends subclass, and `reopen`, by which its pickles come back.
+Owns `AbstractBufferedFile`, which backends subclass, and `reopen`, which restores it from a pickle.
 
-A file being read is a position (``loc``) and a cache; all bytes come through
-``cache._fetch``.  A file being written is a buffer and how far it has been uploaded::
+A file being read is a position (``loc``) and a cache; all bytes come from ``cache._fetch``.
+A file being written is a buffer and the offset of what has been uploaded::
 
     offset is None -- first part --> offset >= 0 -- last part (forced) --> closed
 
 ``_initiate_upload`` is called once, before the first part; ``_upload_chunk`` for each,
 with the data in ``buffer``.  What is due is decided by the plans of `fsspec._files.uploading`.
 
-One thread at a time may use a file.  In a forked child a file being read goes on at its
-position.  One being written belongs to the process that opened it: as the fork returns in
-the child it is given a class (`fsspec._fork.written_files`) in which nothing can reach the
-store, because subclasses bring ``commit``, ``discard`` and ``close`` of their own.  It counts as
-closed there, so that compressors and text layers above it, too, are silent as they are collected.
+One thread at a time may use a file.  In a forked child a file being read continues at its
+position.  A file being written belongs to the process that opened it: in the child its class
+is replaced (`fsspec._fork.written_files`) so that nothing can reach the store, not even by
+``commit``, ``discard`` or ``close`` of a subclass.  There it counts as closed, so that
+compressors and text layers above it raise nothing when they are collected.
 """
 
 from __future__ import annotations
@@ -102,19 +102,19 @@ class AbstractBufferedFile(io.IOBase):
     loc: int
     start: int | None
     end: int | None
-    # those of one kind of file only
+    # attributes of files being read only, or written only
     cache: Any
     size: Any
     buffer: Any
     offset: int | None
     forced: bool
     location: Any
-    _closed = True  # until it is constructed
+    _closed = True  # until constructed
     _given_up_upload: GivenUp | None = None
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
-        # here, for not every subclass calls __init__
+        # here, since not every subclass calls __init__
         own(self)
         if not is_ours(cls):
             hooks.register(self)
@@ -135,7 +135,7 @@ class AbstractBufferedFile(io.IOBase):
         self.path = path
         self.fs: Any = fs
         self.mode = mode
-        self.blocksize: Any = self.DEFAULT_BLOCK_SIZE  # a number, as third parties give it
+        self.blocksize: Any = self.DEFAULT_BLOCK_SIZE  # a number; other packages pass any
         if block_size not in ("default", None):
             self.blocksize = as_number("block_size", block_size, "bytes")
         self.loc = 0
@@ -256,7 +256,7 @@ class AbstractBufferedFile(io.IOBase):
         return reopen, (self.fs, self.path, *how)
 
     def __enter__(self: _Self) -> _Self:
-        return self  # one that is closed as well, unlike those of io: only to use it is an error
+        return self  # also if closed, unlike files of io: only the use of a closed file raises
 
     def __exit__(self, *args: Any) -> None:
         if self._given_up_upload is None or not self.closed:
@@ -501,8 +501,8 @@ class AbstractBufferedFile(io.IOBase):
         ``self.buffer.getvalue()``. It holds at least ``blocksize`` bytes, but for the last part, which
         may be empty, and for what ``flush(force=True)`` asks for.
 
-        Without one of theirs all is kept until the end, and given to ``pipe_file`` where the filesystem
-        has its own: nothing that was written is lost.
+        By default all data is kept until the file is closed, and passed to the filesystem's own
+        ``pipe_file``, if it has one.
 
         Parameters
         ----------
@@ -525,11 +525,11 @@ class AbstractBufferedFile(io.IOBase):
         own_upload = type(self)._upload_chunk is not AbstractBufferedFile._upload_chunk
         if buffer is None or own_upload or own_pipe(self.fs) is None:
             return False
-        own_write = type(self).write is not AbstractBufferedFile.write  # perhaps to somewhere else
+        own_write = type(self).write is not AbstractBufferedFile.write  # it may write elsewhere
         return not own_write or buffer.tell() > 0
 
     def _pipe_buffer(self) -> None:
-        """Write what ``buffer`` holds as the file, or behind it in mode "a"."""
+        """Write ``buffer`` as the whole file, in mode "a" after its former content."""
         pipe_buffer(self)
 
     def commit(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
@@ -543,7 +543,7 @@ class AbstractBufferedFile(io.IOBase):
     # after a fork
 
     def _after_fork_in_child(self) -> None:
-        if is_ours(type(self)):  # registered where it is written
+        if is_ours(type(self)):  # registered only if opened for writing
             assign(self, inherited(type(self)))
             object.__setattr__(self, "_closed", True)
             return
@@ -553,11 +553,11 @@ class AbstractBufferedFile(io.IOBase):
 
 
 _THROUGH_CACHE = {AbstractBufferedFile.read}
-"""What reads at ``loc`` through ``cache``; whatever else a class has may read from elsewhere."""
+"""The ``read`` methods that read at ``loc`` through ``cache``; others may read from elsewhere."""
 
 
 def _read_until(file: AbstractBufferedFile, char: bytes, blocks: int | None, before: bytes = b"") -> bytes:
-    """`AbstractBufferedFile.readuntil` by the methods that any file has; ``before`` was read already."""
+    """`AbstractBufferedFile.readuntil` by ``read`` and ``seek`` alone; ``before`` was read already."""
     begin, step = file.tell() - len(before), blocks or file.blocksize
     text: bytes | bytearray = before
     while True:
@@ -567,7 +567,7 @@ def _read_until(file: AbstractBufferedFile, char: bytes, blocks: int | None, bef
             text = bytearray(text) if type(text) is bytes else text
             text += part
         else:
-            text = part  # searched as it is
+            text = part  # no copy to search
         found = text.find(char, searched)
         if found >= 0:
             end = found + len(char)
@@ -595,7 +595,7 @@ def reopen(
     cache_type: str,
     kwargs: Options,
 ) -> IO[bytes]:
-    """The file that a pickle was made of: opened again and at its position."""
+    """Restore a file from its pickle: opened again, at its position."""
     how: dict[str, Any] = {"size": size, "autocommit": autocommit, "cache_type": cache_type}
     again = fs.open(path, mode, block_size=blocksize, **how, **kwargs)
     if loc > 0:

@@ -1,7 +1,7 @@
-"""What every read cache is: something between a file object and the requests it makes.
+"""The base class of read caches, which stand between a file object and its requests.
 
-A cache serves ``_fetch(start, end)`` from bytes that it keeps and asks ``fetcher`` for
-the others.  What always holds:
+A cache serves ``_fetch(start, end)`` from bytes that it keeps and calls ``fetcher`` for
+the others.  Invariants:
 
 * positions count from the beginning of the file, ``end`` is exclusive, and nothing past
   ``size`` is asked for;
@@ -42,7 +42,7 @@ def path_of(fetcher: object) -> str:
 
 
 def check_fetched(data: object, start: int, stop: int | None, size: int | None, fetcher: Any) -> None:
-    """Raise what is known to be wrong with the answer of a fetcher, however much it is.
+    """Check what a fetcher returned: its type, and that it is not the whole file in place of a part.
 
     Raises
     ------
@@ -68,8 +68,8 @@ def check_fetched(data: object, start: int, stop: int | None, size: int | None, 
 
 
 def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None:
-    """The line of a log for what a cache asks for, at DEBUG. fsspec does not load ``logging`` for it: where
-    the program has not, there is no handler."""
+    """Log a fetch at DEBUG. Does nothing if the program has not imported ``logging``, since then there is no
+    handler."""
     global _logger
     if _logger is None:
         logging = sys.modules.get("logging")
@@ -81,7 +81,7 @@ def log_fetch(cache: str, fetcher: object, start: int, stop: int | None) -> None
 
 
 class Held(NamedTuple):
-    """A view of what a cache keeps from one position of the file on."""
+    """A view of kept bytes, and the position in the file at which it begins."""
 
     block: Any
     """bytes, or something else with ``find`` and slices that are bytes."""
@@ -110,7 +110,7 @@ class BaseCache:
     reads_little: ClassVar[bool] = False
     """Whether reads here and there are fetched as they are, without a block that follows them; such a cache
     has ``holds``."""
-    _keeps_surplus: ClassVar[bool] = False  # what a fetcher gives beyond the end that it was asked for
+    _keeps_surplus: ClassVar[bool] = False  # whether bytes beyond the requested end are kept
     size: int
     blocksize: int
     nblocks: int
@@ -118,7 +118,7 @@ class BaseCache:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "_fetch" in cls.__dict__ and "_fetch_views" not in cls.__dict__:
-            # that of a base is about another _fetch
+            # the inherited one belongs to another _fetch
             cls._fetch_views = BaseCache._fetch_views  # type: ignore[method-assign]
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int) -> None:
@@ -164,8 +164,8 @@ class BaseCache:
         return start, stop
 
     def _check_fetched(self, data: bytes, start: int, stop: int) -> bytes:
-        """What of an answer was asked for. Too little is ShortFetch, unless the fetcher has learned that the
-        size that a program gave is too large."""
+        """Cut data to the requested range. Raises ShortFetch: it is too short, unless the fetcher has
+        found the size given by the program to be too large."""
         check_fetched(data, start, stop, self.size, self.fetcher)
         if len(data) < stop - start and (self.size is None or len(data) < min(stop, self.size) - start):
             raise self._short_fetch(start, stop, len(data))
@@ -204,8 +204,8 @@ class BaseCache:
 
 
 class Joining:
-    """A buffer for a read of which the first part is cached and the rest is still to be fetched. The part is
-    copied into the result at once, so that the cache may drop it, and no byte is copied twice."""
+    """The buffer of a read whose first part is cached and whose rest is still to be fetched. The part is
+    copied into the result at once: the cache may then drop it, and no byte is copied twice."""
 
     def __init__(self, part: bytes | memoryview) -> None:
         self._file = io.BytesIO()

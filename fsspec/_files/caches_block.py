@@ -1,12 +1,11 @@
 """Read caches that keep blocks of equal size, in memory or in a sparse file.
 
-The first and the last byte of a read say which blocks it needs: nothing past the end of the
-file is fetched, and the block after them only where a file is read in order (`MMapCache`,
-`BackgroundBlockCache`).
+A read fetches the blocks from its first to its last byte, nothing past the end of the file, and
+the following block only if the file is read in order (`MMapCache`, `BackgroundBlockCache`).
 
-Of a forked child's use: blocks in memory are its own.  A block that was being fetched in
-the background at the fork is not waited for, its thread stayed in the parent.  A sparse file is
-only read there, but for one in the folder of a cache filesystem (`_cached.files.FolderBlocks`).
+In a forked child blocks in memory are its own.  A block whose background fetch was under way at
+the fork is fetched again, since the thread stayed in the parent.  A sparse file is read but not
+written, except in the folder of a cache filesystem (`_cached.files.FolderBlocks`).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ V = TypeVar("V")
 
 
 def _keep(kept: OrderedDict[K, V], key: K, item: V, most: int) -> None:
-    """Add what was used last, and let go of what is longest unused until ``most`` are left."""
+    """Add an item as the most recently used, and evict the least recently used ones beyond ``most``."""
     kept.pop(key, None)
     kept[key] = item
     while len(kept) > most:
@@ -99,7 +98,7 @@ class UpdatableLRU:
         _keep(self._cache, args, result, self._max_size)
 
     def cache_info(self) -> CacheInfo:
-        """How it has done so far."""
+        """Hits, misses and size."""
         return self.CacheInfo(self._lru_hits, self._lru_misses, self._max_size, len(self._cache))
 
 
@@ -120,7 +119,7 @@ class BlockCache(BaseCache):
         super().__init_subclass__(**kwargs)
         if cls._read_cache is not BlockCache._read_cache:
             cls._has_own_read = True
-            # by `_fetch`, not from blocks
+            # by its own `_fetch`
             cls._fetch_views = BaseCache._fetch_views  # type: ignore[method-assign, assignment]
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
@@ -131,7 +130,7 @@ class BlockCache(BaseCache):
 
     def _forget_blocks(self) -> None:
         self._kept_blocks: OrderedDict[int, bytes] = OrderedDict()  # by their numbers
-        # otherwise their order is of no use, nor is it asked who reads
+        # without a limit no order of use has to be kept
         self._may_drop = self._has_own_read or self.nblocks > self.maxblocks
         self._lru_hits = self._lru_misses = 0
 
@@ -181,7 +180,7 @@ class BlockCache(BaseCache):
         if start >= end:
             return [b""]
         first, last = start // blocksize, (end - 1) // blocksize
-        self.hit_count += 1  # of a read; misses are of blocks
+        self.hit_count += 1  # counts reads, misses count blocks
         block_of = self._get_block
         parts: list[Any] = [block_of(number) for number in range(first, last + 1)]
         if end - last * blocksize < len(parts[-1]):
@@ -237,8 +236,8 @@ _CHECK_INTERVAL = 1.0  # seconds after which one that waits looks whether it is 
 
 
 class _BackgroundFetch:
-    """A block that a thread is fetching. The thread lives for one block, so that none is there between reads:
-    nothing has to be closed, and a program that forks has one thread less."""
+    """A block being fetched by a thread that ends with it: between reads there is no thread that has to be
+    stopped, or runs at a fork."""
 
     def __init__(self, number: int, fetch: Callable[[int], bytes]) -> None:
         import threading
@@ -254,13 +253,13 @@ class _BackgroundFetch:
     def _run(self) -> None:
         try:
             self._fetched_block = self._fetch(self.number)
-        except BaseException as error:  # handed to whoever wants the block
+        except BaseException as error:  # raised where the block is read
             self.error = error
         self._done.set()
 
     @property
     def lost(self) -> bool:
-        """Whether it is being fetched by another process, so that it will not arrive."""
+        """Whether the fetch was under way at a fork, in the parent, so that it never ends here."""
         return self._fetched_block is None and not is_mine(self)
 
     @property
@@ -283,7 +282,7 @@ class BackgroundBlockCache(BlockCache):
 
     name: ClassVar[str] = "background"
 
-    _block_ahead: _BackgroundFetch | None = None  # these two are not in pickles
+    _block_ahead: _BackgroundFetch | None = None  # this and the next are not pickled
     _last_block: int | None = None  # the block in which the read before ended
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
@@ -311,7 +310,7 @@ class BackgroundBlockCache(BlockCache):
     def _begin_ahead(self, number: int) -> None:
         if self._block_ahead is None and number < self.nblocks and number not in self._kept_blocks:
             try:
-                # a bound method: whoever replaces _fetch_block sees the background's calls too
+                # looked up here, so that a replaced _fetch_block is used in the background, too
                 self._block_ahead = _BackgroundFetch(number, self._fetch_block)
             except RuntimeError:  # no thread can be started, the interpreter is ending
                 self._closed = True
@@ -323,7 +322,7 @@ class BackgroundBlockCache(BlockCache):
             self._block_ahead = None
         elif wanted or ahead.done:
             self._block_ahead = None
-            if wanted or ahead.error is None:  # an error is for those who want the block
+            if wanted or ahead.error is None:  # an error is raised only for a read of this block
                 _keep(self._kept_blocks, ahead.number, ahead.result(), self.maxblocks)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -378,7 +377,7 @@ class MMapCache(BaseCache):
         ] = {}  # blocks that are not in the file: in what, from where
         self._read_to = -1  # where the last read ended
         self.refuses: bool = False  # whether the file could not be written
-        self._file_descriptor = -1  # no file object: that would warn where a cycle with it is collected
+        self._file_descriptor = -1  # not a file object, which would warn when collected in a cycle
         self.cache: Any = self._map_file()
 
     def _map_file(self) -> bytearray | mmap.mmap:
@@ -413,7 +412,7 @@ class MMapCache(BaseCache):
             _close(fd)  # at the interpreter's end the name ``os`` may stand for None
 
     def _begin_in_child(self) -> None:
-        """The parent's blocks can still be read, what is fetched stays here."""
+        """Go on in a child: the file is read, and fetched blocks are kept in memory."""
         own(self)
         self._is_private = True
         self.blocks = set(self.blocks)
@@ -438,8 +437,8 @@ class MMapCache(BaseCache):
         return joined(self._fetch_missing(start, end, missing)) if missing else self.kept(start, end)
 
     def _fetch_missing(self, start: int, end: int, missing: list[tuple[int, int]]) -> list[Any]:
-        """Fetch and keep ranges, and return a read that touches them all. What has come is not read from the
-        mapping, where each page would cost a fault."""
+        """Fetch and keep ranges, and return a read that includes them. Fetched data is returned as it
+        came: read from the mapping, each page would cost a fault."""
         pieces: list[Any] = []
         position = start
         for (left, right), data in zip(missing, self._ask_for(missing)):
@@ -456,12 +455,12 @@ class MMapCache(BaseCache):
         return pieces
 
     def missing(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The ranges to fetch so that all bytes from ``start`` to ``end`` are there; they are counted.
+        """The ranges to fetch for the bytes from ``start`` to ``end``; also counts hits and misses.
 
-        Of a file that is read in order in pieces of whole blocks, the block after each piece comes
-        by the same request, and a last one anyway: without, the end would be one request more.
+        If a file is read in order by whole blocks, each request includes the following block, and a last
+        single block: it would else need a request of its own.
         """
-        if self._blocks_apart and not self._is_private:  # what a full disk did not take
+        if self._blocks_apart and not self._is_private:  # blocks not written to a full disk
             self._blocks_apart.clear()
         numbers = range(start // self.blocksize, -(-end // self.blocksize))
         missing = [number for number in numbers if number not in self.blocks]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 _BLOCK = 2**20
-_HAS_PREAD = hasattr(os, "preadv")  # the system reads and writes at positions of the caller's
+_HAS_PREAD = hasattr(os, "preadv")  # files can be read at an explicit position
 
 
 _CLOSED = "I/O operation on closed file."
@@ -45,12 +45,12 @@ _CLOSED = "I/O operation on closed file."
 class LocalRaw(io.RawIOBase):
     """A plain file by its descriptor, with a position of its own.
 
-    Reading and writing say where (``pread``, ``pwrite``), so that processes that share
-    the descriptor after a fork do not move each other.  In a child nothing is written: it
-    raises `ForkError`, but where a handle of ours is only let go of.
+    Reads and writes are at explicit positions (``pread``, ``pwrite``), so that processes that share
+    the descriptor after a fork do not move each other's.  In a child writing raises `ForkError`,
+    except while an inherited file is only being released.
     """
 
-    closed = False  # each call of the buffer looks at it: no property
+    closed = False  # a plain attribute, since the buffer reads it at each call
     _descriptor_number = -1  # until it is constructed
 
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
@@ -61,12 +61,12 @@ class LocalRaw(io.RawIOBase):
 
     @property
     def mode(self) -> str:
-        """As `io.FileIO` writes it: what is detached from a file is taken for one."""
+        """In the form of `io.FileIO`, since code that detaches it expects one."""
         plus = "+" in self._mode
         return ("r" if plus and self._mode[0] == "w" else self._mode[0]) + "b" + "+" * plus
 
     def fileno(self) -> int:
-        if self.closed:  # the number may be another file's by now
+        if self.closed:  # the number may have been reused
             raise ValueError(_CLOSED)
         return self._descriptor_number
 
@@ -94,7 +94,7 @@ class LocalRaw(io.RawIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         if not is_mine(self) and not self._check_writer("write to"):
-            return memoryview(data).nbytes  # the parent's bytes, in a child's copy of its buffer
+            return memoryview(data).nbytes  # inherited data of the parent's buffer: dropped
         if "a" in self._mode:
             count = os.write(self._descriptor_number, data)  # wherever the end is
         else:
@@ -152,7 +152,7 @@ _ADVICE = "Only the process that opened it may {} it; in this one, open the file
 
 
 class _Refusing:
-    """In a child, a buffer of an inherited file: writing raises, as what it holds would be lost silently."""
+    """An inherited file's buffer in a child: writing raises, since buffered data would be lost silently."""
 
     raw: Any
 
@@ -182,7 +182,7 @@ _FLAGS = {"r": os.O_RDONLY, "w": _CREATE | os.O_TRUNC, "a": _CREATE | os.O_APPEN
 
 
 def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
-    """A file in any mode, with its buffer; positions are its own where it is a plain one."""
+    """Open a file with a buffer, in any mode; a regular file has a position of its own."""
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
     if kind not in _FLAGS or not _HAS_PREAD:
         return cast("io.BufferedIOBase", open(path, mode))
@@ -210,10 +210,10 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
 
 
 _WHOLE = ((), (None,), (-1,))
-"""Arguments of `read` for all that is left."""
+"""Arguments of `read` that mean all that is left."""
 
 _DELEGATED = ("read", "read1", "readline")
-"""Methods that a reader with a buffer has from that."""
+"""Methods that a reader takes over from its buffer."""
 
 
 class LocalFileOpener(io.IOBase):
@@ -256,7 +256,7 @@ class LocalFileOpener(io.IOBase):
             self._open()
         hooks.register(self)
 
-    # see `f`; a plain reader has none before it is needed: one read of the whole does without
+    # see `f`; a plain reader gets none before it is needed, which one read of the whole is not
     _buffered_file: io.BufferedIOBase | None = None
     _descriptor_number = -1
     _raw_position = 0  # of a reader without a buffer
@@ -265,7 +265,7 @@ class LocalFileOpener(io.IOBase):
     blocksize = io.DEFAULT_BUFFER_SIZE
 
     def _open_unbuffered(self) -> None:
-        """For reading: a plain file is its descriptor alone, until `_make_buffer` is needed."""
+        """Open for reading: a regular file as a descriptor only, until `_make_buffer` is needed."""
         self._descriptor_number = new_descriptor(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(self._descriptor_number)
@@ -290,7 +290,7 @@ class LocalFileOpener(io.IOBase):
     @f.setter
     def f(self, value: io.BufferedIOBase) -> None:
         self._buffered_file = value
-        self._descriptor_number = -1  # whoever takes the file below away has the descriptor
+        self._descriptor_number = -1  # the descriptor belongs to the file that was taken away
 
     def _make_buffer(self) -> None:
         if self._descriptor_number < 0:
@@ -300,18 +300,18 @@ class LocalFileOpener(io.IOBase):
                 LocalRaw(self._descriptor_number, "rb", self._raw_position),
                 _BLOCK if self.size > _BLOCK else 2**16,
             )
-        except BaseException:  # an interrupt: the descriptor was closed with what had been made
+        except BaseException:  # an interrupt: the descriptor was closed with the new buffer
             self._descriptor_number = -1
             raise
         if self.__dict__.setdefault("_buffered_file", made) is not made:  # another thread was faster
             made.detach()._descriptor_number = -1  # type: ignore[attr-defined]  # detach gives a LocalRaw
-        elif type(self) is LocalFileOpener:  # straight to it: no call in between
+        elif type(self) is LocalFileOpener:  # call its methods directly
             for name in _DELEGATED:
                 self.__dict__[name] = getattr(made, name)
 
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
-        # this buffer is not used here, and never collected
+        # this buffer is neither used nor collected here
         for name in _DELEGATED:
             self.__dict__.pop(name, None)
         f = self._buffered_file
@@ -324,11 +324,11 @@ class LocalFileOpener(io.IOBase):
             if type(f) in _REFUSING:
                 self._buffered_file = _REFUSING[type(f)](raw, self.blocksize)
             else:
-                del self._buffered_file  # a reader has one when it is needed
+                del self._buffered_file  # a new one is made when needed
                 self._descriptor_number, self._raw_position = raw._descriptor_number, raw._raw_position
 
     def _open(self) -> None:
-        """In any mode, with a buffer, codec and place for a transaction as they are asked for."""
+        """Open in any mode, with buffer, codec, and in a transaction a temporary name."""
         if self.autocommit or "r" in self.mode:
             self.f = _open_buffered(self.path, self.mode)
             if self.compression:
@@ -371,7 +371,7 @@ class LocalFileOpener(io.IOBase):
         return self.f.read(end - start)
 
     def __getstate__(self) -> dict[str, Any]:
-        """How to open it again, and where it was; other releases of fsspec read the same."""
+        """Path, mode and position; other releases of fsspec use the same keys."""
         if "r" not in self.mode:
             raise ValueError(f"{self!r} is being written and cannot be pickled")
         names = ("path", "mode", "fs", "autocommit", "compression", "blocksize", "size")
@@ -413,7 +413,7 @@ class LocalFileOpener(io.IOBase):
             room = max(self.size - self._raw_position, 0) + 1
             data = os.pread(self._descriptor_number, room, self._raw_position)
             self._raw_position += len(data)
-            # it has grown or shrunk since, hides its size, or is more than the system gives at once
+            # its size has changed or is not reported, or exceeds one system call
             return data if len(data) == room - 1 else data + self.f.read()
         return self.f.read(*args, **kwargs)
 
@@ -426,7 +426,7 @@ class LocalFileOpener(io.IOBase):
 
     def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
         if args in _WHOLE and not kwargs and self.readable():
-            return io.BytesIO(self.read()).readlines()  # the buffer would look at the file for each
+            return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> int:
@@ -489,10 +489,10 @@ class LocalFileOpener(io.IOBase):
                 f"{self!r} was opened with autocommit, or to be changed, and has its name already"
             )
         self._check_writer("commit")
-        self.close()  # what is not written yet would be missing
+        self.close()  # flushes the buffer
         if self._appends_from is not None and osp.exists(self.path):
             with open(self.temp, "rb") as source, open(self.path, "ab") as target:
-                source.seek(self._appends_from)  # whatever others have appended stays
+                source.seek(self._appends_from)  # keep what others have appended
                 shutil.copyfileobj(source, target)
             os.unlink(self.temp)
             return

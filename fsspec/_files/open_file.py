@@ -32,7 +32,7 @@ def get_compression(urlpath: str, compression: str | None) -> str | None:
             f"Compression type {name} not supported: {name!r} is not known (for {redact_url(urlpath)!r});"
             f" there are: {known}"
         )
-    if compression != "infer":  # the file of a name that is inferred may be opened elsewhere
+    if compression != "infer":  # an inferred codec may be available where the file is opened
         check_installed(name)
     return name
 
@@ -108,7 +108,7 @@ class OpenFile(Generic[AnyStr]):
     def __enter__(self) -> IO[AnyStr]:
         mode = self.mode.replace("t", "").replace("b", "")
         if "r" not in mode:
-            check_installed(self.compression)  # before there is an empty file
+            check_installed(self.compression)  # before an empty file is created
         try:
             f = self.fs.open(self.path, mode=mode + "b")
         except FileNotFoundError as error:
@@ -127,7 +127,7 @@ class OpenFile(Generic[AnyStr]):
             if self.compression is not None:
                 self.fobjects.append(codec_layer(compr[self.compression], f, mode[0]))
             if "b" not in self.mode:
-                # for writing it has hooks for forks; what is decoded ahead in reading, a child has too
+                # it handles forks while writing; a child has what was decoded ahead in reading
                 text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)
                 self.fobjects.append(text)
         except BaseException:  # an interrupt, too, leaves no layer open
@@ -175,7 +175,7 @@ class OpenFile(Generic[AnyStr]):
                     f.close()
             except BaseException:  # an interrupt, too, leaves no lower layer open
                 for lower in reversed(layers):
-                    if not lower.closed:  # closing it again would send it again
+                    if not lower.closed:  # closing it twice could upload it twice
                         lower.close()
                 raise
 
@@ -195,7 +195,7 @@ class OpenFiles(list[OpenFile[Any]]):
         self.mode = mode
         self.fs: Any = fs
         self.files: list[Any] = []
-        self._open_many = False  # as found when they were opened: a child may not use the filesystem
+        self._open_many = False  # stored at opening, since a child may not use the filesystem
         own(self)
         super().__init__(*args)
 

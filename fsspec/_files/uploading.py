@@ -1,4 +1,6 @@
-"""When and how a file that is written is uploaded: the plans of its ``flush`` and ``close``.
+"""When and how a file being written is uploaded: the plans of ``flush`` and ``close``.
+
+A class without an upload writes the whole file by ``pipe_file``; mode "x" is checked before that.
 
 A plan yields the method to call, so that a file whose methods are awaited
 (`fsspec.asyn.AbstractAsyncStreamedFile`) follows the same course as `AbstractBufferedFile`.
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class GivenUp(NamedTuple):
-    """An upload that failed at its end, or could not begin."""
+    """The state of an upload that failed at its end or could not begin."""
 
     path: str
     reason: str
@@ -42,13 +44,13 @@ class GivenUp(NamedTuple):
 
 
 class CommittedFileError(ValueError, AttributeError):
-    """A file that its transaction has stored is written to. AttributeError: as upstream, by its lack of a
-    buffer."""
+    """A write to a file that its transaction has stored. Also an AttributeError, as upstream raises for the
+    missing buffer."""
 
 
 def _is_inherited_now(file: AbstractBufferedFile) -> bool:
-    """Whether the file is the parent's, which shows only now: a C library forked, and no hook ran."""
-    hooks.check()  # gives the file the class that it has in a child
+    """Whether the file is inherited, found only now since no fork hook ran (a C library forked)."""
+    hooks.check()  # replaces the class of an inherited file
     return not is_mine(file)
 
 
@@ -64,7 +66,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
         return
     if force and file.forced:
         raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
-    if force or file.buffer.tell() >= file.blocksize:  # a part is a block at least
+    if force or file.buffer.tell() >= file.blocksize:  # a part has at least a block
         yield from _sending(file, force)
 
 
@@ -90,16 +92,16 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
                 file.offset, file.forced, file.buffer = None, False, buffer
         raise
     file._given_up_upload = None
-    if taken is not False:  # False: the backend has seen to the buffer
+    if taken is not False:  # False: the backend keeps or has emptied the buffer
         file.offset += file.buffer.seek(0, 2)
         file.buffer = io.BytesIO()
 
 
 def closing(file: AbstractBufferedFile) -> Plan:
-    """The plan of closing a file; however it ends, the file is closed.
+    """The plan of closing a file, which is closed whether or not the upload succeeds.
 
-    A file whose upload was given up is sent again if nothing of it had been sent before. Otherwise the first
-    close is an error, unless one is being handled already.
+    If the upload was given up before anything was sent, the file is sent again. Otherwise the first close
+    raises, unless an exception is being handled already.
     """
     lost = file._given_up_upload
     if getattr(file, "_unclosable", False) or (file.closed and not (lost and lost.resendable)):
@@ -117,7 +119,7 @@ def closing(file: AbstractBufferedFile) -> Plan:
                 if handled is None and not sys.is_finalizing() and not getattr(file, "_finalizing", False):
                     raise OSError(str(lost))
                 return
-            if not isinstance(handled, (Exception, type(None))):  # Ctrl-C is on its way
+            if not isinstance(handled, (Exception, type(None))):  # an interrupt such as Ctrl-C
                 return
             file.closed = False
         if not file.forced and not is_default(file.flush):
@@ -160,20 +162,20 @@ def check_writable(file: AbstractBufferedFile) -> None:
 
 
 def own_pipe(fs: object) -> Callable[..., Any] | None:
-    """The method of a filesystem's own by which it writes whole files; None where it has none."""
+    """The filesystem's own ``pipe_file``; None if it is the default one."""
     method = getattr(fs, "_pipe_file" if getattr(fs, "async_impl", False) else "pipe_file", None)
     return None if is_default(method) else method
 
 
 def pipe_buffer(file: AbstractBufferedFile) -> None:
-    """Write what the buffer holds as the file, or behind it in mode "a": of a class without an upload."""
+    """Write the buffer as the whole file, in mode "a" after its former content: without an upload."""
     data = file.buffer.getvalue()
     if "a" in file.mode:
         with suppress(FileNotFoundError):
             data = file.fs.cat_file(file.path) + data
     if "x" not in file.mode:
         file.fs.pipe_file(file.path, data)
-    elif file.fs.exists(file.path):  # also for one that does not know of modes
+    elif file.fs.exists(file.path):  # also if `pipe_file` takes no mode
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), redact_url(file.path))
     else:
         known = inspect.signature(cast("Callable[..., Any]", own_pipe(file.fs))).parameters

@@ -1,4 +1,4 @@
-"""Files that were fetched whole."""
+"""`WholeFile`: a file in memory that was fetched by one request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees as text.
+"""Drawing a tree of folders as text (``fs.tree``).
 
 One listing for each folder that is drawn, and with sizes one more for each folder at
 the lowest level; those of one level are one batch.

@@ -1,10 +1,11 @@
-"""What identifies an instance: its token, its pickle and its JSON; and its being inherited through a fork.
+"""Methods about the instance itself: its token, pickle and JSON, the instance cache, and the hook of a fork.
 
-An instance is its class and arguments: two with the same token are equal, and a
-pickle, a dict or a JSON text holds the class and the arguments, never connections; listings
-only a pickle, where the configuration says so.  Where the receiving process has made such an
-instance already, it gets that.
-In a forked child an instance whose class asks for it becomes stale; see `_fork.instances`.
+An instance is identified by its class and arguments: two with the same token are equal.
+A pickle, a dict or a JSON text holds the class and the arguments, never connections; only a
+pickle may also hold listings, if the configuration says so.  If the receiving process has
+such an instance already, unpickling returns that.  Pickles are made by
+`_fork.instances.reduced`, as inherited instances have to be pickled, too.
+In a forked child an instance whose class is ``_fork_sensitive`` becomes stale; see `_fork.instances`.
 """
 
 from __future__ import annotations

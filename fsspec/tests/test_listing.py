@@ -122,7 +122,7 @@ class Guarded(DictFileSystem):
         return super().ls(path, detail, **kwargs)
 
 
-def test_errors_are_heeded_at_every_level():
+def test_errors_are_honoured_at_every_level():
     fs = Guarded(FILES)
     assert [folder for folder, _, _ in fs.walk("r")] == ["r", "r/sub", "r/empty"]
     reported = []

@@ -1,5 +1,5 @@
 """Connections of blocking clients: a `link` to a file server (FTP, SFTP, SMB), a session to a REST service.
 
-`server` and `rest` are the bases of the filesystems; `refusals` makes errors that are the client library's as
-well.
+A link also raises the error of a refused login. `server` and `rest` are the bases of the filesystems;
+`refusals` makes errors that are also of the client library's classes.
 """

@@ -436,7 +436,7 @@ def test_a_listing_that_is_cut_off_is_none(server, fs):
     assert {"/a", "/b"} <= set(fs.find("/"))
 
 
-def test_the_cache_type_is_heeded(server, fs):
+def test_the_cache_type_is_honoured(server, fs):
     with fs.open("/d/a.txt", cache_type="all") as f:
         assert f.cache.name == "all" and f.read() == b"hello world"
     with pytest.raises(ValueError, match="block"):
