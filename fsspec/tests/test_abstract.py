@@ -193,7 +193,7 @@ class Faulty(MemoryFileSystem):
 
 
 @pytest.mark.parametrize("name", ["faulty:/{}", "x{}"])
-def test_a_name_that_is_no_whole_path_is_told(name):
+def test_a_name_that_is_no_whole_path_is_reported(name):
     """Where the trees are made, since all else would fail by it."""
     with pytest.raises(AssertionError, match=r"ls\('/t'\) gave the name .*: '/t/names'"):
         make_files(Faulty(name), "{}/{}".format, "/t/names", ["file1"])
@@ -230,7 +230,7 @@ class OtherWords(MemoryFileSystem):
         ),
     ],
 )
-def test_a_type_that_is_none_is_told(method, output):
+def test_a_type_that_is_none_is_reported(method, output):
     with pytest.raises(AssertionError, match=output):
         make_files(OtherWords(method), "{}/{}".format, "/t/types", ["file1"])
 
@@ -287,7 +287,7 @@ class Listing(MemoryFileSystem):
         ("remembered", r"ls\('/t/ls'\) gave '/t/ls' itself; .*_ls_from_cache"),
     ],
 )
-def test_what_ls_and_info_have_to_give_is_told(gives, output, monkeypatch):
+def test_what_ls_and_info_have_to_give_is_reported(gives, output, monkeypatch):
     """Rather than an error of Python's, or that rm left something."""
     monkeypatch.setattr(Listing, "store", {})
     monkeypatch.setattr(Listing, "pseudo_dirs", [""])
@@ -296,7 +296,7 @@ def test_what_ls_and_info_have_to_give_is_told(gives, output, monkeypatch):
         make_files(fs, posixpath.join, "/t/ls", ["sub/file1"])
 
 
-def test_content_that_is_not_bytes_is_told():
+def test_content_that_is_not_bytes_is_reported():
     class Text(Faulty):
         def cat_file(self, path, **kwargs):
             return super().cat_file(path, **kwargs).decode()
@@ -339,7 +339,7 @@ def test_fork_tests_take_the_fixtures_of_the_others(tmp_path):
 
 
 @pytest.mark.parametrize("take", [True, None])
-def test_what_rm_leaves_is_told(take):
+def test_what_rm_leaves_is_reported(take):
     """Be it that rm refuses, or does nothing."""
     fs = Faulty(take=take)
     make_files(fs, "{}/{}".format, "/t/left", ["file1"])

@@ -519,7 +519,7 @@ def test_an_asynchronous_instance_belongs_to_the_thread_that_made_it():
     assert len({id(fs) for _, _, fs in made}) == 1
 
 
-def test_running_tasks_are_told_as_a_list():
+def test_running_tasks_are_reported_as_a_list():
     ended = []
 
     def work():

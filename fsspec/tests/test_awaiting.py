@@ -299,7 +299,7 @@ async def test_an_interrupt_is_not_a_result():
         await drive(Desk(), one(batch([call("fail", Interrupt())], return_exceptions=True)))
 
 
-async def test_each_end_is_told_with_its_position():
+async def test_each_end_is_reported_with_its_position():
     reported = []
     calls = [call("double", 5, waits=4), call("double", 6, waits=0)]
     await drive(Desk(), one(batch(calls, done=lambda *what: reported.append(what))))
@@ -373,7 +373,7 @@ async def test_a_limit_of_time_for_each():
     assert isinstance(late, asyncio.TimeoutError) and early == 1
 
 
-async def test_the_callback_is_told_the_number_and_each_end():
+async def test_the_callback_gets_the_number_and_each_end():
     class Reporting(Callback):
         def __init__(self):
             super().__init__()

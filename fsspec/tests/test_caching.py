@@ -177,7 +177,7 @@ def test_readahead_keeps_a_longer_answer() -> None:
 
 @pytest.mark.parametrize("kind", EVERY)
 @pytest.mark.parametrize("answer", ["x" * 100, None, list(DATA)], ids=["str", "None", "list"])
-def test_an_answer_that_is_not_bytes_is_told_with_its_method(kind: str, answer: Any) -> None:
+def test_an_answer_that_is_not_bytes_is_reported_with_its_method(kind: str, answer: Any) -> None:
     fs = Answering(lambda start, end: answer)
     reported = f"AnsweringFile._fetch_range of Answering .* of 'a', and gave {type(answer).__name__}"
     with pytest.raises(TypeError, match=reported):
@@ -263,7 +263,7 @@ def test_bytes_fetch_a_gap_only_where_the_read_ends_near(end: int, asked: list[t
     assert source.asked == asked
 
 
-def test_bytes_let_go_of_long_reads() -> None:
+def test_bytes_frees_long_reads() -> None:
     cache = caching.BytesCache(10, Source().fetch, 1000)
     untrimmed = caching.BytesCache(10, Source().fetch, 1000, trim=False)
     for each in (cache, untrimmed):

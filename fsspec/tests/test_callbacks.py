@@ -26,7 +26,7 @@ def reported():
     return seen, Callback(hooks={"hook": lambda size, value, **kw: seen.append((size, value, kw))}, extra=1)
 
 
-def test_each_change_is_told_to_the_hooks(reported):
+def test_each_change_calls_the_hooks(reported):
     seen, callback = reported
     callback.set_size(10)
     callback.relative_update(3)

@@ -231,7 +231,7 @@ def test_text_that_is_a_json_object_or_list_is_one_where_the_option_may_be_one(w
         ("codes", "[a secret", "list"),
     ],
 )
-def test_text_that_cannot_be_what_the_option_is_is_told_with_its_place(write, option, value, kind):
+def test_text_that_cannot_be_what_the_option_is_is_reported_with_its_place(write, option, value, kind):
     found = {}
     folder = write(a_ini=f"[structured]\n{option} = {value}\n")
     config.set_conf_files(folder, found)
@@ -242,14 +242,14 @@ def test_text_that_cannot_be_what_the_option_is_is_told_with_its_place(write, op
         config.apply_config(Structured, {}, {"structured": {option: value + "!"}})
 
 
-def test_a_variable_that_cannot_be_what_the_option_is_is_told():
+def test_a_variable_that_cannot_be_what_the_option_is_is_reported():
     found = from_env(FSSPEC_STRUCTURED_CLIENT_KWARGS="{'a secret': true}")
     with pytest.raises(ValueError, match="variable FSSPEC_STRUCTURED_CLIENT_KWARGS .* JSON object") as caught:
         config.apply_config(Structured, {}, found)
     assert "a secret" not in str(caught.value)
 
 
-def test_a_percent_sign_that_is_written_once_is_told_with_its_place(write):
+def test_a_percent_sign_that_is_written_once_is_reported_with_its_place(write):
     with pytest.raises(
         configparser.InterpolationError, match="'password' of 'sftp' in .*a.ini .*%%"
     ) as caught:
@@ -300,7 +300,7 @@ def test_what_is_off(value):
         ("FSSPEC_OTEL_SPANS", "otel", "spans"),
     ],
 )
-def test_a_switch_that_is_neither_on_nor_off_is_told_and_off(tmp_path, variable, section, key):
+def test_a_switch_that_is_neither_on_nor_off_is_reported_and_off(tmp_path, variable, section, key):
     code = (
         "import warnings\n"
         "with warnings.catch_warnings(record=True) as told:\n"

@@ -103,7 +103,7 @@ def installed(stage, version):
     stage.env["PYTHONPATH"] = str(site)
 
 
-def test_in_a_clone_it_is_told_that_nothing_is_installed(clone):
+def test_in_a_clone_it_is_reported_that_nothing_is_installed(clone):
     found = clone.run()
     assert "current folder" in found.of("package", "note")
     assert f"pip install {clone.tree}" in found.of("package", "warning")
@@ -154,7 +154,7 @@ def test_options_that_are_no_json_are_refused_with_the_reason(capsys, text, outp
     assert caught.value.code == 2 and output in capsys.readouterr().err
 
 
-def test_two_recorded_versions_are_told(stage):
+def test_two_recorded_versions_are_reported(stage):
     stage.distribution("fsspec", "2026.7.0")
     stage.distribution("fsspec", fsspec.__version__)
     assert "2026.7.0" in stage.run().of("package", "warning")
@@ -167,7 +167,7 @@ def test_the_command_names_where_this_package_was_installed_from(stage):
     assert "--no-deps file:///wheels/fsspec.whl" in stage.run().of("dependants", "warning")
 
 
-def test_another_copy_on_the_path_is_told(stage):
+def test_another_copy_on_the_path_is_reported(stage):
     other = stage.on_path() / "fsspec"
     other.mkdir()
     (other / "__init__.py").write_text("")
@@ -197,12 +197,12 @@ def test_the_variable_is_named_where_it_opts_in(stage):
     assert "FSSPEC_FORK_RESET=1" in stage.run().of("forks", "ok")
 
 
-def test_a_misspelt_name_of_the_variable_is_told(stage):
+def test_a_misspelt_name_of_the_variable_is_reported(stage):
     stage.env["FSSPEC_FORK_RESTE"] = "1"
     assert "FSSPEC_FORK_RESTE does nothing" in stage.run().of("forks", "warning")
 
 
-def test_a_variable_that_is_neither_on_nor_off_is_told(stage):
+def test_a_variable_that_is_neither_on_nor_off_is_reported(stage):
     stage.env.update(FSSPEC_FORK_RESET="banana", PYTHONWARNINGS="ignore")
     text = stage.run().of("forks", "warning")
     assert "banana is neither" in text and "FSSPEC_FORK_RESET=1" in text
@@ -218,7 +218,7 @@ def test_the_configuration_is_named_where_it_opts_in_and_hides_secrets(stage):
     assert "conf.json" in output and '"anon": false' in output and "hush" not in output
 
 
-def test_a_folder_of_configuration_that_is_not_there_is_told(stage):
+def test_a_folder_of_configuration_that_is_not_there_is_reported(stage):
     stage.env["FSSPEC_CONFIG_DIR"] = "/nowhere/at all"
     assert "'/nowhere/at all', where no folder is" in stage.run().of("configuration", "note")
 
@@ -283,7 +283,7 @@ def test_a_missing_package_is_a_problem_that_names_the_command(stage):
     assert "pip install" in stage.run("s3://bucket/key", code=1).of("url", "problem")
 
 
-def test_of_each_protocol_it_is_told_what_is_missing_and_the_command(stage):
+def test_of_each_protocol_it_is_reported_what_is_missing_and_the_command(stage):
     """Where nothing is installed; those that need nothing have something else to complain of."""
     program = """
         import json
@@ -319,7 +319,7 @@ def test_a_url_that_can_be_read_is_timed(stage, tmp_path):
     assert "info" in output and "first byte" in output and "ms" in output
 
 
-def test_an_option_that_is_nearly_another_is_told(stage):
+def test_an_option_that_is_nearly_another_is_reported(stage):
     given = {"simplecache": {"cache_storge": "x", "fsx": None, "other": 1}, "memry": {}}
     output = stage.run("simplecache::memory://", "--storage-options", json.dumps(given)).of(
         "options", "warning"
@@ -330,7 +330,7 @@ def test_an_option_that_is_nearly_another_is_told(stage):
     assert not stage.run("memory://", "--storage-options", '{"use_listings_cache": true}').of("options")
 
 
-def test_an_option_of_another_link_of_the_chain_is_told(stage):
+def test_an_option_of_another_link_of_the_chain_is_reported(stage):
     flat = {"target_options": {}, "fo": "x"}
     output = stage.run("simplecache::zip://a::memory://b", "--storage-options", json.dumps(flat), code=1).of(
         "options", "warning"
@@ -369,7 +369,7 @@ LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry
         ("dev-requirements.txt", "fsspec==2026.7.0 \\\n    --hash=sha256:0\n", "pins fsspec 2026.7.0,"),
     ],
 )
-def test_what_a_project_is_going_to_install_is_told(stage, name, text, output):
+def test_what_a_project_is_going_to_install_is_reported(stage, name, text, output):
     (stage.folder / name).write_text(text)
     found = stage.run().of("project", "warning")
     assert output in found if output else not found
@@ -478,7 +478,7 @@ REQUIRE = "import fsspec.fork\ntry: fsspec.fork.require()\nexcept RuntimeError a
     ],
     ids=["all is well", "not opted in", "misspelt", "the metadata are upstream's"],
 )
-def test_a_program_that_requires_forks_is_told_what_to_do(stage, variable, version, output):
+def test_a_program_that_requires_forks_gets_advice(stage, variable, version, output):
     stage.distribution("fsspec", version)
     stage.env["FSSPEC_FORK_RESET"] = variable
     done = subprocess.run(

@@ -80,7 +80,7 @@ def test_fork_error_advises_no_variable_that_is_set(monkeypatch):
     assert "FSSPEC_FORK_RESET=1" in str(ForkError("x", 12))
 
 
-def test_fork_error_is_about_this_process_unless_told_otherwise():
+def test_fork_error_is_about_this_process_by_default():
     assert ForkError("x", 12).pid == os.getpid()
 
 

@@ -263,7 +263,7 @@ assert f.read(1) == b""
 
 @pytest.mark.parametrize("reset", ["0", "1"])
 @pytest.mark.parametrize("cls", ["Buffered", "Plain"])
-def test_a_file_being_written_is_refused_and_let_go(cls, reset, address):
+def test_a_file_being_written_is_refused_and_released(cls, reset, address):
     program(
         f"""
 FS.cls = {cls}

@@ -562,12 +562,12 @@ def test_no_start(words, output):
     assert "secret" not in done.stderr
 
 
-def test_an_address_is_told_once(http_server):
+def test_an_address_is_reported_once(http_server):
     url = f"{http_server.url}/nothing"
     assert checked(url).stderr.count(url) == 1
 
 
-def test_what_gives_access_by_its_url_is_not_told(http_server):
+def test_what_gives_access_by_its_url_is_not_shown(http_server):
     """Neither the password nor the query, which signs: whatever is printed, of a link of a chain as well."""
     http_server.files["/a.bin"] = CONTENT
     http_server.fault("/broken", status=500)
@@ -649,7 +649,7 @@ def test_what_to_do_names_the_instance_that_the_child_made_and_who_is_to_act():
     assert "report it" in advise("child: ValueError", MemoryFileSystem)
 
 
-def test_of_an_error_of_several_lines_the_first_is_told():
+def test_of_an_error_of_several_lines_the_first_is_reported():
     text = 'exit code 3: Traceback (most recent call last):\n  File "x", line 1, in y\n    z()\n    ^^^\n'
     output = forkcheck._summary(text + f"fsspec.exceptions.ForkError: {ForkError('the file', 12)}")
     assert output.startswith("exit code 3, fsspec.exceptions.ForkError: the file")

@@ -22,7 +22,7 @@ def test_a_child_that_is_as_it_should_be(there):
     """)
 
 
-def test_what_goes_wrong_is_told():
+def test_what_goes_wrong_is_reported():
     run("""
         import sys
         from fsspec._checks.forked import by_fork

@@ -196,7 +196,7 @@ def test_other_failures_are_raised(fs, tree, out, tmp_path):
         fs.copy("memory://r/one", out + "/below/it")
 
 
-def test_callback_is_told(fs, m, out):
+def test_callback_is_called(fs, m, out):
     m.pipe("/big", BIG)
     callback = fsspec.Callback()
     fs.cp_file("memory://big", out, callback=callback)
@@ -371,7 +371,7 @@ def test_rsync_removes_what_is_not_there(tree, out, tmp_path):
     assert sorted(os.listdir(tmp_path / "out")) == ["empty", "two.txt"]
 
 
-def test_rsync_compares_what_it_is_told_to(tree, out):
+def test_rsync_compares_the_given_field(tree, out):
     rsync("memory://r", out)
     assert len(rsync("memory://r", out, source_field=lambda entry: 1, dest_field=lambda entry: 2)) == 4
     with pytest.raises(KeyError, match="checksum: the entry of memory:///r/"):

@@ -134,7 +134,7 @@ assert data == {{"wb": b"abcdef", "ab": b"0123456789abcdef", "r+b": b"abcdef6789
 
 
 @pytest.mark.parametrize("kind", ["file", "memory", "simplecache"])
-def test_a_close_of_the_programs_own_that_writes_is_told_that_it_cannot(kind, tmp_path):
+def test_a_close_of_the_programs_own_that_writes_is_reported_that_it_cannot(kind, tmp_path):
     """Whatever the function is called that writes; but letting go without writing is silent."""
     run(
         START

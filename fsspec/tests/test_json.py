@@ -52,7 +52,7 @@ def test_objects_that_are_neither_stay():
     assert seen == ["a"]
 
 
-def test_numbers_are_parsed_as_told():
+def test_numbers_are_parsed_as_given():
     """The arguments of the standard library's decoder go there."""
     assert json.loads("[1.5, 2]", cls=FilesystemJSONDecoder, parse_float=str, parse_int=float) == ["1.5", 2.0]
 

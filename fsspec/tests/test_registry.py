@@ -144,7 +144,7 @@ def test_name_is_registered_and_imported_when_asked_for():
 
 
 @pytest.mark.parametrize("given", [Own, f"{__name__}.Own"])
-def test_another_class_is_replaced_only_if_told(given):
+def test_another_class_is_replaced_only_on_request(given):
     """The error names what serves it; the same again is none."""
     register_implementation("taken", Named)
     known_implementations["taken"] = {"class": f"{__name__}.Named", "err": ""}
@@ -155,7 +155,7 @@ def test_another_class_is_replaced_only_if_told(given):
     assert get_filesystem_class("taken").__name__ == "Own"
 
 
-def test_import_that_fails_tells_what_was_said():
+def test_import_that_fails_reports_the_output():
     """The advice of those who registered it, or the name."""
     register_implementation("advised", "no_such_module.Class", errtxt="install the moon")
     register_implementation("plain", "no_such_module.Class")

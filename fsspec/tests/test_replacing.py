@@ -219,7 +219,7 @@ else:
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs users")
 @pytest.mark.parametrize("way", ["pipe_file", "put_file", "get_file", "cp_file", "mapper", "download"])
 @pytest.mark.parametrize("options", [{}, {"atomic": True}])
-def test_a_folder_that_is_only_read_is_told_by_the_target(way, options):
+def test_a_folder_that_is_only_read_is_reported_by_the_target(way, options):
     with tempfile.TemporaryDirectory() as folder:  # that of pytest may be entered by its user alone
         os.chmod(folder, 0o755)
         with open(f"{folder}/source", "wb") as f:

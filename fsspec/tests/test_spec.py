@@ -745,7 +745,7 @@ def test_a_close_that_is_interrupted_is_made_up_for_by_the_next(fs, fails):
 
 
 @pytest.mark.parametrize("mode, flushed", [("wb", False), ("wb", True), ("ab", True)])
-def test_what_cannot_be_sent_again_is_told_once_by_a_close(fs, mode, flushed):
+def test_what_cannot_be_sent_again_is_reported_once_by_a_close(fs, mode, flushed):
     f = interrupted(fs, "end", mode)
     f.write(b"1234" if mode == "ab" else b"1234567890")
     with pytest.raises(RuntimeError):
@@ -764,7 +764,7 @@ def test_what_cannot_be_sent_again_is_told_once_by_a_close(fs, mode, flushed):
     assert f.closed and "r/new" not in fs.files
 
 
-def test_a_flush_that_failed_is_told_by_the_end_of_a_block(fs):
+def test_a_flush_that_failed_is_reported_by_the_end_of_a_block(fs):
     for error, kind in ((None, OSError), (KeyError(), KeyError)):
         f = interrupted(fs, "end", "ab")
         f.write(b"1234")

@@ -100,7 +100,7 @@ def test_what_an_open_http_file_asks_for_is_a_line_of_the_log(http_server, caplo
     assert "hidden" not in caplog.text
 
 
-def test_references_local_files_and_files_in_memory_are_told_under_their_loggers(caplog, tmp_path, m):
+def test_references_local_files_and_files_in_memory_are_reported_under_their_loggers(caplog, tmp_path, m):
     m.pipe_file("/refs/a", b"0123456789")
     (tmp_path / "a").write_bytes(b"abc")
     refs = {"x": ["memory://refs/a", 2, 3], "y": ["memory://refs/a", 6, 2], "z": ["memory://refs/a"]}

@@ -429,7 +429,7 @@ def test_changes_through_the_cache_let_copies_go(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
-def test_what_is_below_a_folder_that_goes_is_let_go_of(kind, tmp_path):
+def test_what_is_below_a_folder_that_goes_is_dropped(kind, tmp_path):
     memory = fsspec.filesystem("memory", skip_instance_cache=True)
     memory.pipe({"/below/a/x": b"x", "/below/a/y": b"y", "/below/ab": b"ab", "/below/p1": b"1"})
     c = make(kind, memory, tmp_path)
@@ -953,7 +953,7 @@ def test_what_is_entered_of_a_copy_is_for_a_subclass_to_say(read, target, tmp_pa
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_where_a_copy_would_lie_is_told_without_fetching_it(kind, target, tmp_path):
+def test_where_a_copy_would_lie_is_reported_without_fetching_it(kind, target, tmp_path):
     c = make(kind, target, tmp_path)
     assert c._make_local_details("r/one") == os.path.join(c.storage[-1], c.hash_name("r/one"))
     assert fetched(target) == [] and c.cat("r/one") == b"1"

@@ -1132,7 +1132,7 @@ def test_upload_in_flight_is_not_repeated(http_server, url):
     assert http_server.files["/up"] == b"x" * 10
 
 
-def test_nothing_is_said_at_the_end(url):
+def test_nothing_is_printed_at_the_end(url):
     script = f"""
     fs.cat_file({url!r} + "/small.txt")
     f = fs.open({url!r} + "/big.bin")
@@ -1308,7 +1308,7 @@ def test_a_child_is_logged_in_where_its_parent_is(kind):
 @pytest.mark.parametrize(
     "url", ["http://host/a::b", "https://host/a::memory://b", "http://host/a::http://me:pw@host"]
 )
-def test_what_follows_two_colons_is_told_of(url):
+def test_what_follows_two_colons_is_reported(url):
     with pytest.raises(ValueError, match="%3A%3A") as raised:
         fsspec.open(url).open()
     assert "pw" not in str(raised.value)

@@ -169,7 +169,7 @@ def test_a_file_object_gets_one_stream(fs: HTTPFileSystem, large: str, http_serv
     assert asked(http_server) == [("GET", None)]
 
 
-def test_progress_is_told(fs: HTTPFileSystem, large: str, tmp_path: Path) -> None:
+def test_progress_is_reported(fs: HTTPFileSystem, large: str, tmp_path: Path) -> None:
     from fsspec.callbacks import Callback
 
     callback = Callback()

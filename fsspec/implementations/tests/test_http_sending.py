@@ -449,7 +449,7 @@ def test_where_nobody_is_there_is_no_file(fs, bad, what):
     [("me:secretpw@127.0.0.1:99999", "Port out of range"), ("[bad", "Invalid IPv6"), ("", "(?i)valid")],
 )
 @pytest.mark.parametrize("read", ["info", "open", "size"])
-def test_an_invalid_url_is_told_with_the_reason(fs, address, why, read):
+def test_an_invalid_url_is_reported_with_the_reason(fs, address, why, read):
     with pytest.raises(FileNotFoundError, match=why) as caught:
         getattr(fs, read)(f"http://{address}/x?sig=hidden")
     assert isinstance(caught.value, ValueError)

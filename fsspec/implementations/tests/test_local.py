@@ -385,7 +385,7 @@ def test_nothing_is_removed_through_links(fs, tmp_path, act):
     assert not (tmp_path / "root/real/a").exists()
 
 
-def test_callbacks_are_told(fs, top):
+def test_callbacks_are_called(fs, top):
     """The size, and that all of it came."""
 
     class Telling(Callback):
@@ -762,7 +762,7 @@ def test_current_instance():
     assert fsspec.filesystem("file") is not fsspec.filesystem("file", auto_mkdir=True)
 
 
-def test_a_download_into_a_file_object_is_told_to_the_callback(tmp_path):
+def test_a_download_into_a_file_object_calls_the_callback(tmp_path):
     (tmp_path / "a").write_bytes(b"12345")
     reported, out = Callback(), BytesIO()
     fsspec.filesystem("file").get_file(str(tmp_path / "a"), out, callback=reported)

@@ -225,7 +225,7 @@ with fs.open("half", "wb") as f:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of processes")
 @pytest.mark.parametrize("act", ["fs.open('a', 'wb').write(data)", "fs.pipe_file('a', data)"])
-def test_a_full_disk_is_told_once(tmp_path, act):
+def test_a_full_disk_is_reported_once(tmp_path, act):
     """By the call that wrote, and not again as the archive is collected."""
     text = f"""
 import fsspec, gc, os, resource

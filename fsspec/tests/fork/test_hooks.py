@@ -926,7 +926,7 @@ def test_hooks_of_the_child_alone_are_enough():
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["no hooks", "hooks of the child"])
-def test_threads_of_a_child_that_begin_at_once_wait_until_the_fork_is_told(after):
+def test_threads_of_a_child_that_begin_at_once_wait_for_the_hooks(after):
     if after and not _hooks_of_the_child_run_alone():
         pytest.skip("the interpreter ends there")
     run(

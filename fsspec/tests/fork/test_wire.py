@@ -101,7 +101,7 @@ def test_no_end_of_a_child_reaches_the_server(server, places, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_nothing_is_said_on_the_parents_connections(server, places, mode):
+def test_nothing_is_sent_on_the_parents_connections(server, places, mode):
     """Asked while the parent still has them: no alert, no FIN, no reset."""
     run(
         CONNECTED
@@ -295,7 +295,7 @@ def test_a_child_holds_no_connection_of_the_parent(places, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_children_of_a_reading_parent_make_no_connections_in_vain(places, mode):
+def test_children_of_a_reading_parent_make_no_needless_connections(places, mode):
     """A fork costs the parent none of its connections, nor does one that never uses fsspec connect."""
     with HTTPServer() as server:
         from fsspec.tests.fork.subjects import DATA
