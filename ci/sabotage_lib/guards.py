@@ -137,7 +137,7 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_files/buffered.py",
-                "        if is_ours(type(self)):  # registered where it is written\n",
+                "        if is_ours(type(self)):  # registered only if opened for writing\n",
                 "        return\n        if is_ours(type(self)):\n",
             ),
             Edit(

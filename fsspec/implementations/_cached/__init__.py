@@ -1,6 +1,6 @@
 """Filesystems that keep copies of what another one holds; the public classes are in `cached`.
 
-`base` is what all have, with its `folders`, `limits` and what is `delegating` to the target.  Of blocks:
-`blocks`, `ranges` (awaited) and `files`.  Of whole files: what is written (`pending`), on top
-of it `whole`.
+`base` is common to all; it uses `folders`, `limits`, and `delegating` for operations of the target.
+Caches of blocks are in `blocks`, with `ranges` for awaited reads and `files` for open files.  Caches of whole
+files are in `whole`, over `pending`, which is about files being written.
 """

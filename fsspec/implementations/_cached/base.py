@@ -1,7 +1,7 @@
-"""What every kind of cache has: its options, its folders and table, and what it lets go of.
+"""The base of cache filesystems: options, folders, the table of copies, and dropping outdated copies.
 
-All but reading is the target's (`_cached.delegating`). What is written through a cache takes the place of the
-copy, or lets it go.
+Operations other than reading are the target's (`_cached.delegating`). A write through a cache replaces the
+copy, or drops it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 @delegate
 class Cache(ChainedFileSystem):
-    """A filesystem with copies of another one's files; how it reads them is a kind's own business."""
+    """A filesystem with copies of another one's files; subclasses define how files are read."""
 
     _strip_tokenize_options = ("fo",)
     _fork_sensitive = True  # a child that did not opt in makes new ones; see _after_fork_in_child
@@ -81,7 +81,7 @@ class Cache(ChainedFileSystem):
             raise ValueError("a cache stands before one filesystem: give either fs or target_protocol")
         if same_names is not None and cache_mapper is not None:
             raise ValueError("the copies are named either by same_names or by cache_mapper, not by both")
-        if isinstance(cache_storage_mode, str):  # of which nobody knows whether it is octal
+        if isinstance(cache_storage_mode, str):  # text, which could be octal or decimal
             raise TypeError(
                 f"cache_storage_mode is a number of permission bits, as 0o770, not {cache_storage_mode!r}"
             )
@@ -108,18 +108,18 @@ class Cache(ChainedFileSystem):
         if cache_max_size is not None or cache_max_age or cache_min_free is not None:
             self._cache_limits = Limits(cache_max_size, cache_max_age, cache_min_free)
         self._made_for = tuple(self._cache_folders.paths)
-        self._shared_reads: dict[str, Any] = {}  # what is being read by callers that await, see ranges
-        self._arrived_files: list[Any] = []  # whole files that are not entered yet, see there
-        self._changed_here: set[str] = set()  # what copies in folders that are only read are out of date for
+        self._shared_reads: dict[str, Any] = {}  # files that awaiting callers are reading, see ranges
+        self._arrived_files: list[Any] = []  # whole files not entered in the table yet, see ranges
+        self._changed_here: set[str] = set()  # paths whose copies in read-only folders are out of date
         self._traffic_counts = Traffic()
         self._local_fs = filesystem("file")
         self.async_impl = is_awaitable(self.fs)
         self.mirror_sync_methods = self.fs.mirror_sync_methods
         self.sep = self.fs.sep
         self.root_marker = self.fs.root_marker
-        # as the target does it
+        # as the target strips paths
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
-        # of the target, also where a class has its own, which knows nothing of that: as upstream
+        # the target's, even if the class has its own: as upstream
         self._parent = _parent_in(type(self), self.fs)  # type: ignore[assignment, method-assign]
         self._mkcache() if self._has_table else self._cache_folders.make()
         self._metadata = CacheMetadata(self._cache_folders.paths, cache_storage_mode)
@@ -152,7 +152,7 @@ class Cache(ChainedFileSystem):
         return awaited_method(self, name, getattr(self.fs, name))
 
     def _after_fork_in_child(self) -> None:
-        pass  # copies are local files; the target knows what to do, and so does the folder
+        pass  # copies are local files; the target and the folders handle forks themselves
 
     def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make the target usable that was inherited through a fork; see `AsyncFileSystem.reset_loop`."""
@@ -167,7 +167,7 @@ class Cache(ChainedFileSystem):
     def storage(self) -> list[str]:
         """The folders of the copies; the last one is written."""
         if not is_mine(self._cache_folders):
-            with self._metadata.lock:  # in a forked child, on first use
+            with self._metadata.lock:  # in a forked child a new temporary folder, on first use
                 if not is_mine(self._cache_folders):
                     made = self._cache_folders.settle()
                     if made is not None:
@@ -201,7 +201,7 @@ class Cache(ChainedFileSystem):
 
     @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """The entry of a path; of a page that the page above lists as a folder, the entry there."""
+        """The entry of a path. If the page above lists a web page as a folder: the entry there."""
         return self._target_entry(self._strip_protocol(path), kwargs)
 
     def _target_entry(self, path: str, kwargs: Options) -> dict[str, Any]:
@@ -212,7 +212,7 @@ class Cache(ChainedFileSystem):
             return entry
         try:
             above = self.fs.ls(self.fs._parent(path), detail=True)
-        except OSError:  # a page that is refused, or is none, lists nothing
+        except OSError:  # a page that is refused or has no links
             return entry
         listed = (e for e in above if e["type"] == "directory" and e["name"].rstrip("/") == path)
         return next(listed, entry)
@@ -272,7 +272,7 @@ class Cache(ChainedFileSystem):
         self.last_cache = time.time()
 
     def _mkcache(self) -> None:
-        """Have the folder that is written; called before anything is put there."""
+        """Make the folder that is written to; called before a file is put there."""
         self._cache_folders.make()
 
     def save_cache(self) -> None:
@@ -284,7 +284,7 @@ class Cache(ChainedFileSystem):
 
     def _check_cache(self) -> None:
         """Read the table again when it is time."""
-        folders = self.storage  # in a forked child this may be a new one
+        folders = self.storage  # may be a new one in a forked child
         if self.cache_check and folders and time.time() - self.last_cache > self.cache_check:
             self.load_cache()
 
@@ -297,7 +297,7 @@ class Cache(ChainedFileSystem):
 
     @property
     def _own_check(self) -> Callable[[str], Any] | None:
-        """The `_check_file` of a subclass, which has the say on what copy can be used."""
+        """The `_check_file` of a subclass, which then decides what copy can be used; else None."""
         check = self.__dict__.get("_check_file") or type(self)._check_file
         return None if is_default(check) else self._check_file
 
@@ -381,12 +381,12 @@ class Cache(ChainedFileSystem):
             logger.debug("%s: %s", redact_url(path), "in the cache" if hit else "not in the cache")
 
     def _note_use(self, fn: str) -> None:
-        """Note for the limits that a copy is about to be read."""
+        """Note the use of a copy, for the limits."""
         if self._cache_limits is not None:
             self._cache_limits.note_use(fn)
 
     def _keep_limits(self, added: list[str]) -> None:
-        """Remove copies, if there are too many since these were added, by their paths."""
+        """Remove copies beyond the limits, after those at ``added`` were added."""
         if self._cache_limits is None or not added:
             return
         folder = self.storage[-1]
@@ -396,7 +396,7 @@ class Cache(ChainedFileSystem):
             self._forget_names(set(gone))
 
     def _copy_recognizer(self) -> Callable[[str], bool]:
-        """A predicate: whether a file of that name in the folder is a copy of this cache."""
+        """A predicate: whether a file name in the folder is that of a copy of this cache."""
         return self._metadata.names().__contains__
 
     def _forget_names(self, names: set[str]) -> None:
@@ -417,7 +417,7 @@ class Cache(ChainedFileSystem):
             remove(fn)
 
     def _drop_copies(self, given: list[Any]) -> None:
-        """Let go of the copies of what was changed: of paths, and of what is below them."""
+        """Drop the copies of changed paths and of all that is below them."""
         self.storage
         for path in _paths_in(given):
             path = self._strip_protocol(path)
@@ -440,7 +440,7 @@ class Cache(ChainedFileSystem):
                 table.drop(name)
 
     def _note_change(self, path: str) -> None:
-        """Note that a path was changed here: its copies in folders that are only read are out of date."""
+        """Note that a path was changed, so that its copies in read-only folders are out of date."""
         if len(self._cache_folders.paths) > 1:
             self._changed_here.add(path)
 
@@ -461,9 +461,9 @@ class Cache(ChainedFileSystem):
         for path in paths:
             try:
                 found.append(self.fs.ukey(path))
-            except NotImplementedError:  # on the loop that it would have to wait for
+            except NotImplementedError:  # a blocking call on the loop that it would wait for
                 found.append(None)
-            except Exception as error:  # reported in its place, as if it was in a batch
+            except Exception as error:  # put in its place, as in a batch
                 found.append(error)
         return found
 
@@ -475,7 +475,7 @@ class Cache(ChainedFileSystem):
 
     def _version_in_entry(self) -> bool:
         """Whether what the target lists tells versions apart, rather than its own `ukey`."""
-        ukey = getattr(type(_last_target(self)), "ukey", None)  # a mock or a proxy has it itself
+        ukey = getattr(type(_last_target(self)), "ukey", None)  # of the class: mocks have any attribute
         return ukey is AbstractFileSystem.ukey or bool(self._version_keys())
 
     def _version_keys(self) -> Sequence[str]:
@@ -516,7 +516,7 @@ def _stripping(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[Any], Any]
             return [str(strip(p)) for p in path]
         text = url_text(path)
         found: str = target(_without_protocol(text if own is None else own(text), cls))
-        return found.rstrip("/") or found  # targets whose names may end in one, as URLs, keep it
+        return found.rstrip("/") or found  # targets such as HTTP keep a slash at the end
 
     return strip
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fsspec._paths.types import Offsets, Options
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
-"""Arguments of `open` that mean nothing where a file is local, or written as a whole."""
+"""Arguments of `open` without effect on local files, or on files written as a whole."""
 
 
 class CachingFileSystem(Cache):
@@ -104,9 +104,9 @@ class CachingFileSystem(Cache):
             autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
             kwargs.update(block_size=block_size, autocommit=autocommit, cache_options=cache_options)
             opened = self.fs._opened_file(path, mode, kwargs)
-            self._drop_copies([path])  # it was not refused
+            self._drop_copies([path])  # the target has opened it
             return opened
-        for name in (*FOR_READING, "batch_size"):  # the latter is for many files, each is opened by itself
+        for name in (*FOR_READING, "batch_size"):  # batch_size is for several files
             kwargs.pop(name, None)
         f = self._open_blocks(path, block_size, kwargs)
         codec = get_compression(path, self.compression)
@@ -121,9 +121,7 @@ class CachingFileSystem(Cache):
             opened = open_uncached(self.fs, path, kwargs) if checks_file_version(self.fs) else None
             entry = self.fs.info(path) if opened is None else opened.details
             if entry.get("size") is None and entry.get("type") != "directory":
-                unkept: IO[bytes] = self.fs.open(
-                    path, "rb", **kwargs
-                )  # there are no blocks of what has no size
+                unkept: IO[bytes] = self.fs.open(path, "rb", **kwargs)  # a file without a size has no blocks
                 return unkept
             uid = self._version_uid(path, entry)
             f = self._begin_blocks(path, entry, uid, block_size, kwargs, opened)
@@ -132,8 +130,8 @@ class CachingFileSystem(Cache):
     def _open_kept(
         self, path: str, uid: str | None, kwargs: Options, block_size: int | None = None
     ) -> LocalCopy | BlockFile | None:
-        """Open the copy of a file, whole or in part; None if there is none that can be used. ``uid``: what
-        the target says of its version, if that is to be looked at."""
+        """Open the copy of a file, whole or in part; None if there is none that can be used. ``uid``: the
+        version on the target, if it is to be checked."""
         self.storage
         with self._metadata.alone():
             self._metadata.load()
@@ -144,7 +142,7 @@ class CachingFileSystem(Cache):
             except FileNotFoundError as error:
                 if found is None or error.filename != found[1]:
                     raise
-                return None  # another process has just removed the copy
+                return None  # another process has removed the copy
 
     def _open_found(
         self, path: str, detail: dict[str, Any], fn: str, kwargs: Options, block_size: int | None
@@ -164,7 +162,7 @@ class CachingFileSystem(Cache):
         if self._own_check is not None:
             found: tuple[dict[str, Any], str] | None = self._own_check(path) or None
             old = self._metadata.location(path) if found is None else None
-            if old is not None:  # else blocks were added to what is there
+            if old is not None:  # else blocks were only added
                 remove(old)
                 self._metadata.drop(path)
             return found
@@ -183,8 +181,8 @@ class CachingFileSystem(Cache):
         kwargs: Options,
         opened: Any = None,
     ) -> LocalCopy | BlockFile:
-        """Open a file of which nothing is kept yet. ``entry``, ``uid``: what the target says of it, and of
-        its version. ``opened``: it, where it is open there already."""
+        """Open a file that has no copy yet. ``entry``, ``uid``: its entry and version on the target.
+        ``opened``: the file on the target, if it is open already."""
         if entry.get("type") == "directory":
             raise folder_error(path)
         detail = {
@@ -197,7 +195,7 @@ class CachingFileSystem(Cache):
             "blocksize": block_size or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
         }
         tag, modified = etag_of(entry), entry.get("Last-Modified")
-        if tag or isinstance(modified, str):  # no blocks of another version are to be added
+        if tag or isinstance(modified, str):  # so that no blocks of another version are added
             detail["version"] = [tag, modified if isinstance(modified, str) else None, entry["size"]]
         fn = os.path.join(self.storage[-1], detail["fn"])
         self._mkcache()
@@ -206,16 +204,16 @@ class CachingFileSystem(Cache):
             while True:
                 detail = self._metadata.reserve(path, detail, self)
                 try:
-                    if detail["blocks"] is True:  # another process was faster
+                    if detail["blocks"] is True:  # another process has copied the file meanwhile
                         return LocalCopy(path, fn)
                     return BlockFile(self, path, detail, fn, opened, **kwargs)
                 except FileNotFoundError as error:
                     if error.filename != fn:
                         raise
-                    # a third process has just removed it
+                    # another process has removed it
 
     def _drop_version(self, path: str, detail: dict[str, Any]) -> None:
-        """Remove the blocks of a version that the target has no more, unless others are in their place."""
+        """Remove the blocks of an outdated version, unless newer ones have replaced them."""
         table = self._metadata
         with table.alone():
             table.load()
@@ -226,7 +224,7 @@ class CachingFileSystem(Cache):
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """As `cat_file`, awaited: a file that is asked for as a whole, and not kept yet, is one request."""
+        """As `cat_file`, awaited: a whole file without a copy is fetched by one request."""
         path = self._strip_protocol(path)
         if not self.async_impl:
             return self.cat_file(path, start, end, **kwargs)

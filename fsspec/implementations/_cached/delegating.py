@@ -1,4 +1,4 @@
-"""Operations that a cache passes on to the filesystem behind it.
+"""Operations that a cache delegates to its target.
 
 `DELEGATED` says of each such operation whether it changes what is at a path, so that copies
 of it are out of date afterwards.  The methods are made of that table.  What the target has
@@ -27,8 +27,8 @@ C = TypeVar("C", bound=type)
 
 
 class Delegated(NamedTuple):
-    """An operation: its parameters of whose paths copies are out of date after it. One that ``waits`` is done
-    through `open` in a transaction, as its base class does it."""
+    """An operation. ``changes``: its parameters with paths whose copies are outdated afterwards. ``waits``:
+    in a transaction it goes through `open`, as in the base class."""
 
     changes: str = ""
     waits: bool = False
@@ -48,12 +48,11 @@ DELEGATED: dict[str, Delegated] = {
 }
 
 _PATHS = ("path", "path1", "path2", "paths", "rpath")
-"""What parameters are called that are paths on the target."""
+"""Names of parameters that are paths on the target."""
 
 _OPENING = ("pipe", "pipe_file")
-"""Those that are done through `open` as well where a subclass brings one, or its own `_open`, or its own
-`_strip_protocol`, of which the target knows nothing, and where the target would store what is to be
-compressed as it is."""
+"""Operations that go through `open` if a subclass overrides it, `_open` or `_strip_protocol`, which the
+target would bypass, or if what is written has to be compressed."""
 
 _TWINS = {"mv_file": "mv"}
 """Awaitable operations whose blocking twin has another name."""
@@ -105,8 +104,8 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
             return base(self, *given, **kwargs)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
-            return None if name == "get" else answer  # a cache's own has never returned one
-        finally:  # a part of it may have been done
+            return None if name == "get" else answer  # the method of caches returns None
+        finally:  # it may have been done in part
             if changed:
                 self._drop_copies(_given(changed, given, kwargs))
 
@@ -128,7 +127,7 @@ def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:
 
 
 def delegate(cls: C) -> C:
-    """Class decorator: the operations of `DELEGATED` become the target's, but for those the class has."""
+    """Class decorator: adds the operations of `DELEGATED` that the class does not define."""
     for name, delegated in DELEGATED.items():
         if name not in cls.__dict__:
             setattr(cls, name, _make(name, delegated))
@@ -137,7 +136,8 @@ def delegate(cls: C) -> C:
 
 
 def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """An attribute of the target, so that copies are dropped after awaitable operations that change."""
+    """A method of the target; an awaitable one that changes files is wrapped to drop their copies
+    afterwards."""
     twin = _TWINS.get(name[1:], name[1:]) if name.startswith("_") else ""
     delegated = DELEGATED.get(twin)
     if delegated is None or not delegated.changes or not iscoroutinefunction(method):
@@ -145,7 +145,7 @@ def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Calla
     changed = _places(twin, delegated.changes.split())
 
     async def dropping(*args: Any, **kwargs: Any) -> object:
-        # both the target and `_drop_copies` go through what may be a generator
+        # lists, as a generator could not be iterated over by both the target and `_drop_copies`
         bare = owner._without_protocol if twin in TAKING_ANY else owner._bare_one
         given, kwargs = _changed_arguments(changed, args, kwargs, bare)
         try:

@@ -1,9 +1,8 @@
-"""Files that are read from a cache: copies, and those of blockcache, kept in blocks.
+"""Open files of cache filesystems: whole copies, and files kept in blocks.
 
-A file in blocks is read through a sparse file that is mapped into memory, by
-`fsspec.caching.MMapCache`.  In a forked child it reads what is there and fetches the rest by the
-child's means, into the same sparse file: processes that share a folder write the same bytes there, for all
-check that what comes is of the version of the entry.
+A file in blocks is read through a sparse file mapped into memory, by `fsspec.caching.MMapCache`.  In a
+forked child it reads the blocks that are there, and fetches others into the same sparse file: all
+processes that share a folder write the same bytes, since each checks the version of what it fetches.
 """
 
 from __future__ import annotations
@@ -41,15 +40,15 @@ logger: logging.Logger = logging.getLogger("fsspec.cached")
 
 
 class BlockSource:
-    """What the blocks of a file come from.
+    """Fetches the blocks of a file from the target.
 
-    It does not know the file, so that one that is dropped goes at once.
+    It has no reference to the open file, so that a dropped file is collected at once.
 
     ``fs``: the filesystem behind a cache.
     ``path``: the file there.
     ``kwargs``: for opening it.
-    ``opened``: it, where it is open already.
-    ``on_stale``: called when it has changed, if what the cache keeps of it is of no use any more.
+    ``opened``: the file there, if it is open already.
+    ``on_stale``: called when it has changed, so that its kept blocks are of no use.
     """
 
     def __init__(
@@ -76,41 +75,41 @@ class BlockSource:
         """blocks were kept before, and answers of the target do not give their version"""
 
     def set_version(self, version: Version, kept: bool) -> None:
-        """Set the version that all blocks have to be of. ``kept``: there are blocks of it in the cache."""
+        """Set the version that all blocks must have. ``kept``: whether the cache has blocks of it."""
         self.seen[self.path] = version
         self._nothing_kept = not kept
         self.unconfirmed = kept and self.tells_nothing() and not checks_file_version(self.fs)
 
     def tells_nothing(self) -> bool:
-        """Whether answers to range requests give no version, so that ``info`` has to be asked."""
+        """Whether responses to range requests carry no version, so that ``info`` is needed."""
         known = self.seen.get(self.path)
         return (
             known is not None and bool(known.etag) and not getattr(self.fs, "_answers_tell_versions", False)
         )
 
     def confirm(self, entry: dict[str, Any]) -> None:
-        """Compare the version of the blocks with a new entry of the target. Raises FileChangedError if it is
-        another one."""
+        """Compare the version of the blocks with that of a new entry. Raises FileChangedError: they
+        differ."""
         known = self.seen[self.path]
         try:
             known.updated(self.path, Version(etag_of(entry), known.modified, entry.get("size")))
         except FileChangedError:
-            self.fs.invalidate_cache(self.path)  # what it remembers may be older than the answer
+            self.fs.invalidate_cache(self.path)  # its listings may be older than the response
             if self._nothing_kept:
                 self._on_stale()
             raise
         self.unconfirmed = False
 
     def uncached_options(self) -> dict[str, Any]:
-        """Options for ``info`` of the target to bypass its listing cache, which may have an older version."""
-        info = getattr(self.fs, "_info", self.fs.info)  # the blocking form of it may take anything
+        """Options for ``info`` of the target that bypass its listing cache, which may be outdated."""
+        info = getattr(self.fs, "_info", self.fs.info)  # its blocking form has no signature of its own
         if "refresh" in inspect.signature(info).parameters:
             return {"refresh": True}
         self.fs.invalidate_cache(self.path)
         return {}
 
     def is_short(self, ranges: list[tuple[int, int]], found: list[bytes]) -> bool:
-        """Whether less came than was asked for, of a version that the target can be asked about anew."""
+        """Whether a response was too short, and the version can be checked by another request."""
         return self.path in self.seen and any(len(d) < end - start for (start, end), d in zip(ranges, found))
 
     def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
@@ -145,14 +144,14 @@ class BlockSource:
         except OSError as error:
             if (
                 type(error).__name__ == "FileExpired"
-            ):  # s3fs's; its entry was remembered, or has changed since
+            ):  # s3fs: its cached entry is outdated, or the file has changed
                 self.fs.invalidate_cache(self.path)
                 self._on_stale()
             raise
         return data
 
     def _file(self) -> AbstractBufferedFile:
-        """The file opened there: one that checks its version checks for that of the blocks."""
+        """The file on the target. If such files check their version, it checks for that of the blocks."""
         opened: AbstractBufferedFile = self._opened.get()
         if checks_file_version(self.fs) and self.tells_nothing() and not self._fits(opened):
             self.close()
@@ -180,13 +179,13 @@ def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> Abstrac
 
 
 def etag_of(entry: dict[str, Any]) -> str | None:
-    """The ETag in an entry, under either of the names that s3fs, gcsfs and adlfs give it."""
+    """The ETag in an entry, under the key of s3fs, or that of gcsfs and adlfs."""
     tag = entry.get("ETag") or entry.get("etag")
     return tag if isinstance(tag, str) else None
 
 
 ENTER_EVERY = 10.0
-"""Seconds after which blocks are entered in the table while a file is read: a process may be killed.
+"""Seconds between updates of the table while a file is read, in case the process is killed.
 
 Those of files whose reads are awaited: `ranges.ENTER_SHARED_EVERY`."""
 
@@ -197,7 +196,7 @@ class FolderBlocks(MMapCache):
     ``file``: the file, which need not have a cache yet.
     """
 
-    # one that another process has just removed is not made without the blocks that the table lists
+    # not if another process has removed it, since the table lists blocks that a new file would lack
     _makes_file = False
 
     def __init__(self, file: BlockFile, location: str, blocks: set[int]) -> None:
@@ -219,9 +218,9 @@ class FolderBlocks(MMapCache):
         return out
 
     def _begin_in_child(self) -> None:
-        """What is fetched is kept as by a file that was opened here."""
+        """Go on in a child: fetched blocks are written to the folder and entered in the table."""
         file = self._file()
-        if file is None or file.fs._cache_folders.temporary:  # that folder goes with the parent
+        if file is None or file.fs._cache_folders.temporary:  # the parent removes that folder at its end
             super()._begin_in_child()
             return
         own(self)
@@ -273,7 +272,7 @@ class BlockFile(AbstractBufferedFile):
         self._begin_entering()
 
     def _begin_entering(self) -> None:
-        """Have what this process fetches entered in the table."""
+        """Begin to enter the blocks fetched by this process in the table."""
         own(self)
         self._known = len(self.cache.blocks)
         self._due = time.monotonic() + ENTER_EVERY
@@ -289,11 +288,11 @@ class BlockFile(AbstractBufferedFile):
         return getattr(self.cache, "location", None)
 
     def close(self) -> None:
-        """Enter what was fetched in the table of the cache, and let go of the blocks."""
+        """Enter the fetched blocks in the table of the cache, and drop the cache of blocks."""
         if self.closed:
             return
         blocks = getattr(self.cache, "blocks", ())
-        pending = self._at_end.detach()  # nothing to do where it has been done, as the interpreter ends
+        pending = self._at_end.detach()  # None if it has run already, at the end of the interpreter
         if pending and is_mine(self) and len(blocks) != self._known:
             self.fs.close_and_update(self, self._forget_copy)
         else:
@@ -305,8 +304,8 @@ class BlockFile(AbstractBufferedFile):
 
 
 def enter_blocks(table: CacheMetadata, path: str, cache: MMapCache, known: int = -1) -> None:
-    """Enter the blocks of a file in a table, unless there are as many as ``known``. A table that cannot be
-    written is no reason for an error to whoever only reads."""
+    """Enter the blocks of a file in a table, if there are others than the ``known`` number. A failure to
+    write the table is not raised, since the caller only reads."""
     if len(cache.blocks) != known:
         try:
             table.enter_blocks(path, cache)
@@ -317,7 +316,7 @@ def enter_blocks(table: CacheMetadata, path: str, cache: MMapCache, known: int =
 class LocalCopy(io.BufferedReader):
     """A copy that is open for reading: a built-in file, which can also be pickled.
 
-    In a forked child it goes on at its position, whatever the parent does with its own.
+    In a forked child it continues at its position, independent of the parent.
 
     ``path``: the file, on the filesystem behind the cache.
     ``fn``: the copy.
@@ -357,11 +356,11 @@ class LocalCopy(io.BufferedReader):
         if not self.closed:
             raw: Any = self.raw
             raw.seek(self.tell())
-            super().__init__(raw)  # with a lock and a buffer of the child's own
+            super().__init__(raw)  # with a new lock and buffer
 
 
 def _reopened(original: str, path: str, at: int) -> LocalCopy:
-    """What the pickle of a copy was made of."""
+    """Restore a copy from its pickle."""
     copy = LocalCopy(original, path)
     copy.seek(at)
     return copy

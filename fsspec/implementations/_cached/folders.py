@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 
 PART_SUFFIX = ".part"
-"""How the names of what is not whole yet end."""
+"""Suffix of incomplete files."""
 
 _IS_PART = re.compile(r"\.[0-9a-f]{16}\.part").fullmatch
 
 
 def part_in(folder: str) -> str:
-    """A new name in a folder for what is not whole yet."""
+    """A new name in a folder for an incomplete file."""
     return os.path.join(folder, f".{os.urandom(8).hex()}{PART_SUFFIX}")
 
 
 ABANDONED = 3600.0
-"""Seconds without a change after which what is not whole is taken for a dead process's.
+"""Seconds without a change after which an incomplete file counts as abandoned by a dead process.
 
-Until then it is left alone: it may be a file that another process is writing.
+Until then another process may be writing it.
 """
 
 
@@ -52,8 +52,8 @@ class Folders:
     """The folders of one cache.
 
     ``given``: a path, several of them, or "TMP"; see `local_name`.
-    ``mode``: permissions of the one that is written; None to leave them as they are.
-    ``private``: a folder that is made, and was given no permissions, is the owner's alone.
+    ``mode``: permissions of the folder that is written; None leaves them unchanged.
+    ``private``: whether a new folder without ``mode`` is accessible only to the owner.
     """
 
     def __init__(
@@ -89,17 +89,17 @@ class Folders:
         return path
 
     def settle(self) -> str | None:
-        """In a forked child: a new folder of its own, if it needs one, which is for the caller to add."""
+        """In a forked child, a new folder in place of a temporary one; the caller adds it."""
         new = self._make_temporary() if self.temporary else None
         self._ready = False
         return new
 
     def make(self) -> None:
-        """Have the folder that is written, with its permissions."""
+        """Make the folder that is written, with its permissions."""
         if self._ready and os.path.isdir(self.written):
             return
         for path in [] if self._private else self.paths[:-1]:
-            with suppress(OSError):  # it need not be there, since it is only read
+            with suppress(OSError):  # a read-only folder need not exist
                 os.makedirs(path, exist_ok=True)
         os.makedirs(os.path.dirname(os.path.abspath(self.written)), exist_ok=True)
         with suppress(FileExistsError):
@@ -109,7 +109,7 @@ class Folders:
         self._ready = True
 
     def part(self, copy: str) -> str:
-        """A new name for a copy in the making; its folder exists then."""
+        """A new name for an incomplete copy; its folder is made."""
         self.make()
         folder = os.path.dirname(copy)
         if folder != self.written:
@@ -117,7 +117,7 @@ class Folders:
         return part_in(folder)
 
     def empty(self) -> None:
-        """Remove everything from the folder that is written, but for what is being made; the folder stays."""
+        """Empty the folder that is written, except for files being written."""
         abandoned = time.time() - ABANDONED
         for folder, _, names in os.walk(self.written, topdown=False):
             for name in names:
@@ -139,8 +139,8 @@ class Folders:
         return total
 
     def remove_older(self, moment: float, parts: bool = False) -> None:
-        """Remove the copies made before ``moment``, and what is not whole and was abandoned. Folders are
-        left, and what is in them: a cache makes none of its own accord. ``parts``: only the latter."""
+        """Remove copies made before ``moment`` and abandoned incomplete files; ``parts``: only the latter.
+        Folders are left, with their contents, as a cache makes none by itself."""
         abandoned = time.time() - ABANDONED
         with suppress(FileNotFoundError), os.scandir(self.written) as found:
             for entry in found:
@@ -163,8 +163,8 @@ class Folders:
 def finalize_in_workers(
     obj: object, func: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> weakref.finalize[[], Any]:
-    """`owned.finalize`, which is also run as a process of ``multiprocessing`` ends. Those end without what
-    others run at exit."""
+    """`owned.finalize` that also runs at the end of processes of ``multiprocessing``, which skip exit
+    handlers."""
     finalizer = owned.finalize(obj, func, *args, **kwargs)
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
@@ -173,7 +173,7 @@ def finalize_in_workers(
 
 
 def remove(path: str) -> None:
-    """Remove a file that may be gone already."""
+    """Remove a file, if it exists."""
     with suppress(FileNotFoundError):
         os.unlink(path)
 

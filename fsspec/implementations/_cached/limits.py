@@ -29,16 +29,16 @@ except ImportError:  # Windows, where what is open cannot be removed
     fcntl = None  # type: ignore[assignment]  # is asked for before use
 
 SCAN_SHARE = 20
-"""How many times as long as a look at the folder takes until the next, for what other processes put there."""
+"""The interval between two scans of the folder, in multiples of the duration of a scan."""
 
 QUICK_SCAN = 0.002
-"""Seconds: a look that takes less is made whenever copies were added."""
+"""Seconds: a scan that takes less is made whenever copies were added."""
 
 LOW_WATERMARK = 0.9
-"""The part of the allowed bytes that is left when copies are removed, so that this is seldom."""
+"""The part of the allowed bytes down to which copies are removed, so that this happens seldom."""
 
 TOUCH_EVERY = 1.0
-"""Seconds within which a use is not noted again."""
+"""Seconds for which further uses of a copy are not recorded."""
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -94,22 +94,22 @@ class Limits:
         self.max_size = parse_size(max_size)
         self.max_age = parse_age(max_age)
         self.min_free = parse_size(min_free)
-        self._size = 0  # of all copies, as far as it is known
+        self._size = 0  # of all copies, by the last scan and what was added since
         self._next_scan = 0.0  # when, by the monotonic clock
 
     def note_use(self, fn: str) -> None:
-        """A copy is used now."""
-        with suppress(OSError):  # it is gone, or somebody else's
+        """Record that a copy is being used."""
+        with suppress(OSError):  # removed, or of another owner
             found = os.stat(fn)
             now = time.time_ns()
             if now - found.st_atime_ns > TOUCH_EVERY * 1e9:
                 os.utime(fn, ns=(now, found.st_mtime_ns))
 
     def enforce(self, folder: str, added: list[str], recognizer: Callable[[], Any]) -> list[str]:
-        """Remove what is beyond the bounds, after copies were added.
+        """Remove copies beyond the bounds, after copies were added.
 
-        ``added``: the names of these, which stay.
-        ``recognizer``: gives what decides by its name whether a file is the cache's; all others are left.
+        ``added``: their names; they stay.
+        ``recognizer``: returns a predicate for names of copies; other files are left.
         Returns the names of the copies that were removed.
         """
         for name in added:
@@ -139,7 +139,7 @@ class Limits:
         return max(0, self.min_free - shutil.disk_usage(folder).free)
 
     def _excess(self, present: list[Copy], short: int, keep: set[str]) -> Iterator[Copy]:
-        """The copies that should go, the one used longest ago first. A copy that is drawn and not removed,
+        """The copies to remove, the least recently used first. A copy that is drawn and not removed,
         for it is open, does not count as gone."""
         allowed = float("inf") if self.max_size is None else self.max_size
         if self._size > allowed:
@@ -159,7 +159,7 @@ def is_digest(name: str) -> bool:
 
 
 def copies(folder: str) -> list[Copy]:
-    """The files in a folder and those below it, but for tables and what is not whole."""
+    """The files in a folder and below, except tables and incomplete files."""
     found = []
     for below, _, names in os.walk(folder):
         for name in names:
@@ -179,9 +179,9 @@ def _taken(found: os.stat_result) -> int:
 
 
 def lock_shared(fd: int) -> None:
-    """Let nobody remove a copy for its bounds while it is open."""
+    """Take a shared lock on an open copy, so that no process removes it for the limits."""
     if fcntl is not None:
-        with suppress(OSError):  # a filesystem without locks, or it is just being removed
+        with suppress(OSError):  # a filesystem without locks, or the copy is being removed
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 

@@ -1,9 +1,9 @@
-"""Caches whose class brings a ``__getattribute__`` of its own.
+"""Support for cache classes with a ``__getattribute__`` of their own, written for upstream.
 
-Such a method gives the names that it lists as the cache's and takes all others from the target, which has
-none of what only this package's caches are made of, or its own of that name. So it is asked for what may be
-overridden: public names, and the private ones that caches have in common with upstream's. All else is read
-past it. Classes without such a method are left as they are.
+Such a method returns the attributes that it lists from the cache, and all others from the target, which
+lacks the private attributes of this package's caches, or has others of those names. Therefore only public
+names, and private ones that upstream's caches have as well, are looked up by it; all others bypass it.
+Classes without such a method are not changed.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ OF_INSTANCES = (
     "_arrived_files _cache_folders _cache_limits _changed_here _local_fs _made_for _shared_reads"
     " _traffic_counts __dict__ storage stats reset_loop".split()
 )
-"""Names that no class body has, or that are public and only this package's."""
+"""Instance attributes, and public names that only this package has."""
 
 
 def has_own(cache: object, *names: str) -> bool:
-    """Whether a cache has methods of a program's own, whatever ``__getattribute__`` of its class gives."""
+    """Whether a program's class overrides methods, bypassing its ``__getattribute__``."""
     return not all(is_built_in(object.__getattribute__(cache, name)) for name in names)
 
 
 def guard(cls: type) -> None:
-    """Let a class read what only this package has past the ``__getattribute__`` that was written for it."""
+    """Wrap the ``__getattribute__`` of a class so that names of this package alone bypass it."""
     theirs: Any = cls.__getattribute__
     if theirs is object.__getattribute__ or hasattr(theirs, "_guards_caches"):
         return

@@ -1,17 +1,17 @@
-"""What an answer to a request for bytes is: which bytes of the file, and of which version of it.
+"""Which bytes of a file, and of which version of it, the body of a response is.
 
-Every HTTP client of this package asks here before it takes a body for data. `place` says
-where in the file a body lies, from the status and the headers alone; `finish` makes sure
-that the body that came is as long as that; `Version` distinguishes two states of a file.
+Both HTTP clients check each response here before they use its body. `place` determines from
+the status and the headers where in the file the body lies; `finish` checks the length of the
+body; `Version` distinguishes two versions of a file.
 Nothing here does I/O or needs a package beyond the standard library.
 
-What counts:
+Rules:
 
-- 206 is the range that its ``Content-Range`` names, which has to be the one asked for.
-- 200 is the whole file, unless its headers or its length say that it is cut already:
-  there are servers that honour ``Range`` and answer 200.
-- 416 is nothing, if the file ends before the range; an error if it is known not to.
-- A body that is shorter than the headers of any answer so far say is an error, never a short file.
+- 206 is the range in its ``Content-Range``, which has to be the requested one.
+- 200 is the whole file, unless its headers or its length show that it is the range:
+  some servers honour ``Range`` and answer 200.
+- 416 is empty if the file ends before the range; an error if it is known not to.
+- A body that is shorter than the headers of any response so far say is an error.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 STREAM_ADVICE = "It cannot be resumed: open the file in the process that reads it"
-"""The way out for who reads a parent's response on in a child."""
+"""The advice in errors about a response of the parent that is read in a child."""
 
 
 def only_read(mode: str, way_out: str = "fs.pipe_file(url, data) and fs.put_file(path, url)") -> None:
-    """Refuse to open a file in another mode than "rb". ``way_out``: what writes whole files."""
+    """Raise unless the mode is "rb". ``way_out``: the calls that write whole files, for the message."""
     if mode != "rb":
         raise NotImplementedError(
             f"HTTP files can only be opened for reading, mode 'rb'; what writes whole files is {way_out}"
@@ -46,13 +46,13 @@ def only_read(mode: str, way_out: str = "fs.pipe_file(url, data) and fs.put_file
 
 
 def why_invalid(url: str, error: Exception) -> str:
-    """The text about a URL that a client library does not request."""
+    """The message for a URL that a client library rejects."""
     shown, why = redact_url(url), redact_text(str(error))
     return f"{shown}: {why if why != shown else 'no valid URL'}"
 
 
 class RangesIgnoredError(ValueError):
-    """A server sends all of a file where a part of it is asked for; called with the URL."""
+    """The server sends the whole file in place of a part; called with the URL."""
 
     def __str__(self) -> str:
         return (
@@ -62,20 +62,20 @@ class RangesIgnoredError(ValueError):
 
 
 class UnknownOptionError(TypeError):
-    """An option that neither a filesystem has nor the requests of its client library."""
+    """An option that neither the filesystem nor the requests of its client library have."""
 
 
 class UnknownOptionOfFileError(FileNotFoundError, UnknownOptionError):
-    """The same from ``info`` and ``open``, of which programs catch that a file is not there."""
+    """The same, raised by ``info`` and ``open``, for which programs catch FileNotFoundError."""
 
 
 class WrongOptionOfFileError(FileNotFoundError, TypeError):
-    """An option of a type that the requests do not take, from ``info`` and ``open``; as above."""
+    """An option of a wrong type, raised by ``info`` and ``open``; as above."""
 
 
 @contextmanager
 def as_file_error() -> Iterator[None]:
-    """Raise what is said of an option as `info` and `open` do."""
+    """A context in which errors about options are raised in the form for ``info`` and ``open``."""
     try:
         yield
     except UnknownOptionError as error:
@@ -85,7 +85,7 @@ def as_file_error() -> Iterator[None]:
 
 
 class Version(NamedTuple):
-    """What headers say of the state of a file; None where they say nothing."""
+    """Validators and size of a file from response headers; None where a header is missing."""
 
     etag: str | None = None
     modified: str | None = None
@@ -100,8 +100,8 @@ class Version(NamedTuple):
         return ", ".join(f"{k} {v}" for k, v in words.items() if v is not None) or "nothing known"
 
     def updated(self, url: str | yarl.URL, new: Version) -> Version:
-        """What is known of the file after another answer. Raises FileChangedError: the answer is about
-        another version of the file."""
+        """This version completed by that of a further response. Raises FileChangedError: it is another
+        version."""
         if self is UNKNOWN:
             return new
         if new == self:
@@ -111,7 +111,7 @@ class Version(NamedTuple):
         by_tag = one_host and bool(self.etag) and bool(new.etag)
         changed = self.size is not None and new.size is not None and self.size != new.size
         if not one_form:
-            pass  # only its size shows whether the file itself changed
+            pass  # no common validator but the size
         elif by_tag:
             changed = changed or _opaque(self.etag) != _opaque(new.etag)
         elif self.modified and new.modified:
@@ -127,7 +127,7 @@ class Version(NamedTuple):
 
 
 UNKNOWN = Version()
-"""Nothing is known of a file."""
+"""The version of a file of which nothing is known."""
 
 
 def _opaque(tag: str | None) -> str:
@@ -135,8 +135,8 @@ def _opaque(tag: str | None) -> str:
 
 
 def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = None) -> Version:
-    """The version that an answer from ``url`` is about. A ``Last-Modified`` that is the time of the answer is
-    none: such a server makes it anew each time."""
+    """The version in a response from ``url``. A ``Last-Modified`` equal to the time of the response does not
+    count: such a server sets it anew each time."""
     tag, modified = headers.get("ETag"), headers.get("Last-Modified")
     if modified is not None and modified == headers.get("Date"):
         modified = None
@@ -162,8 +162,8 @@ VALIDATORS = ("ETag", "Last-Modified")
 
 
 def ignored_headers(validators: Iterable[str]) -> frozenset[str]:
-    """Those `VALIDATORS`, in small letters, that are not among ``validators``. Raises ValueError for what is
-    none of them, TypeError for what is no list."""
+    """The `VALIDATORS`, in lower case, that are not in ``validators``. Raises ValueError: one of
+    them is none. Raises TypeError: it is no list."""
     try:
         names = {validators} if isinstance(validators, str) else set(validators)
     except TypeError:
@@ -175,10 +175,10 @@ def ignored_headers(validators: Iterable[str]) -> frozenset[str]:
 
 
 def is_dead_redirect(status: int, headers: Mapping[str, str], asked: Mapping[str, str]) -> bool:
-    """Whether an answer is a redirect that says no way on: its body is not what was asked for.
+    """Whether a response is a redirect without a location, whose body is not the requested file.
 
-    ``headers``: of the answer.
-    ``asked``: headers of the request: "not modified" answers one that has a condition.
+    ``headers``: of the response.
+    ``asked``: headers of the request; 304 is right for one with a condition.
     """
     if not 300 <= status < 400 or headers.get("Location"):
         return False
@@ -187,10 +187,10 @@ def is_dead_redirect(status: int, headers: Mapping[str, str], asked: Mapping[str
 
 
 def drops_upload(status: int, method: str, url: str, target: str) -> bool:
-    """Whether what was uploaded is lost at a redirect, after which nothing is sent along.
+    """Whether an upload is lost at a redirect, since clients follow it without the body.
 
-    After POST that is so if the URL has moved: for good, or the same path to another host or
-    scheme. Otherwise, and with 303, the answer is that to an upload that has arrived.
+    A POST is lost if the URL has moved: permanently, or to the same path on another host or
+    scheme. Otherwise, and for 303, the redirect answers an upload that has arrived.
     """
     if status not in (301, 302):
         return False
@@ -202,13 +202,13 @@ def drops_upload(status: int, method: str, url: str, target: str) -> bool:
 
 
 class Placed(NamedTuple):
-    """Where the body of an answer lies in the file.
+    """Where the body of a response lies in the file.
 
     ``start``: offset of the first byte of the body.
     ``stop``: offset behind its last byte; None where the length is not known beforehand.
     ``version``: what is known of the file, from this answer and those before it.
-    ``certain``: False where only the size of the file shows whether the body is the range or the whole file;
-        then it is taken for the whole file.
+    ``certain``: False if only the size of the file could tell whether the body is the range or the whole
+        file; it then counts as the whole file.
     """
 
     start: int
@@ -227,15 +227,16 @@ def place(
     final_url: str | yarl.URL | None = None,
     parse: Callable[[Mapping[str, str]], ContentRange] = content_range,
 ) -> Placed:
-    """Where the body lies of an answer to a request for the bytes from ``start`` up to ``end``.
+    """Where in the file the body of a response lies, for a request for the bytes from ``start`` up to
+    ``end``.
 
     ``status``: below 400, or 416.
     ``url``: for messages.
     ``start``, ``end``: a negative start (with ``end`` None) asks for so many bytes from the end; 0 and None
         for everything.
-    ``known``: what is known of the file from answers before.
+    ``known``: the version from earlier responses.
     ``final_url``: after redirects.
-    ``parse``: finds which bytes the headers say these are.
+    ``parse``: reads the range from the headers.
     Raises IncompleteRead: the body is not what was asked for.
     Raises FileChangedError: the answer is about another version of the file than ``known``.
     """
@@ -246,7 +247,7 @@ def place(
             return _unsatisfied(found, url, start)
         first, stop, total = content
         if first == start and stop == end and stop is not None and first < stop and status == 206:
-            # what nearly each answer is: exactly what was asked for, nothing for `_place_partial` to look at
+            # the common case, exactly the requested range: no need for `_place_partial`
             if (total is None or stop <= total) and headers.get("Content-Length") == str(stop - first):
                 return Placed(first, stop, found)
         return _place_partial(status, headers, url, start, end, content, found)
@@ -315,7 +316,8 @@ def _place_partial(
 
 
 def exclusive(parse: Callable[[Any], ContentRange]) -> Callable[[Any], ContentRange]:
-    """``parse`` of a file, which names the last byte, as `place` takes it: with the one after that."""
+    """Adapt a file's ``parse``, which returns an inclusive end, to `place`, which expects an exclusive
+    one."""
 
     def parsed(headers: Mapping[str, str]) -> ContentRange:
         first, last, total = parse(headers)
@@ -332,8 +334,8 @@ def needed(placed: Placed, end: int | None) -> int | None:
 
 
 def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: int | None) -> bytes:
-    """The bytes from ``start`` up to ``end`` out of the body of an answer. ``data``: the body, or as much of
-    it as is `needed`. Raises IncompleteRead: the body is shorter than it should be."""
+    """The bytes from ``start`` up to ``end``, cut out of a body. ``data``: the body, or as much of it as is
+    `needed`. Raises IncompleteRead: the body is too short."""
     if start < 0:
         got = data[start:]
     elif placed.start == start and end is not None and len(data) == end - start:
@@ -341,20 +343,20 @@ def finish(placed: Placed, data: bytes, url: str | yarl.URL, start: int, end: in
     else:
         at = start - placed.start
         if placed.stop is None and at and len(data) == _expected(placed.version.size, start, end):
-            at = 0  # of a length that was not given: the range is known by having that of one
+            at = 0  # without a length in the headers: a body of the length of the range is the range
         got = data[at : at + end - start] if end is not None else data[at:] if at else data
     check_length(placed, len(got), url, start, end)
     return got
 
 
 def check_length(placed: Placed, got: int, url: str | yarl.URL, start: int, end: int | None) -> None:
-    """Make sure that so many bytes are all of a range that the file has. Raises IncompleteRead: they are
+    """Check that ``got`` bytes are all that the file has of a range. Raises IncompleteRead: there are
     fewer."""
     size = placed.version.size
     if start < 0:
         expected = None if size is None else min(-start, size)
     elif size is None and placed.stop is not None:
-        # a file may end anywhere, but a body only where the headers end it
+        # the file may end before the range, the body not before its announced length
         expected = _expected(placed.stop, start, end)
     else:
         expected = _expected(size, start, end) if size is not None else None
@@ -369,10 +371,10 @@ def _expected(size: int | None, start: int, end: int | None) -> int | None:
 
 
 def check_whole(headers: Mapping[str, str], url: str | yarl.URL, asked: bool) -> None:
-    """Make sure that a partial answer (206) to a request for the whole file is the whole file.
+    """Check that a partial response (206) to a request for the whole file is the whole file.
 
-    ``asked``: whether the request had a ``Range`` all the same, which then is the caller's.
-    Raises IncompleteRead: the server sent a part that nobody asked for.
+    ``asked``: whether the caller had set a ``Range`` header.
+    Raises IncompleteRead: the server sent an unrequested part.
     """
     if not asked:
         first, stop, total = content_range(headers)
@@ -381,7 +383,7 @@ def check_whole(headers: Mapping[str, str], url: str | yarl.URL, asked: bool) ->
 
 
 def correct_size(file: AbstractBufferedFile, size: int | None) -> None:
-    """Correct the size that a program gave to a file, where the server says another."""
+    """Replace a size given by the program by the one that the server reports."""
     before = file.size
     if size is None or before is None or size == before:
         return
@@ -390,7 +392,7 @@ def correct_size(file: AbstractBufferedFile, size: int | None) -> None:
     if cache is None:
         return
     if size > before and type(cache) is not BaseCache and not isinstance(cache, (BytesCache, ReadAheadCache)):
-        # the one that it has works with a number of blocks
+        # the present cache has computed a number of blocks
         file.cache = BytesCache(file.blocksize, file._fetch_range, size)
     else:
         cache.size = size
@@ -402,10 +404,9 @@ _seen: ContextVar[dict[str, Version] | None] = ContextVar("_seen", default=None)
 
 @contextmanager
 def one_version(seen: dict[str, Version] | None = None) -> Iterator[None]:
-    """Have all parts of a file that are read meanwhile, in this context, be of one version.
+    """A context in which all parts read of a file have to be of one version.
 
-    ``seen``: what is known of files, by path, which is added to; by default nothing, or what is known in this
-        context already.
+    ``seen``: the known versions by path, which is added to; by default empty, or that of the outer context.
     """
     if seen is None and _seen.get() is not None:
         yield
@@ -418,14 +419,14 @@ def one_version(seen: dict[str, Version] | None = None) -> Iterator[None]:
 
 
 def known_version(url: str) -> Version:
-    """What this operation has learned of a file so far."""
+    """The version of a file that this context has seen."""
     seen = _seen.get()
     return UNKNOWN if seen is None else seen.get(url, UNKNOWN)
 
 
 def learn_version(url: str, found: Version) -> None:
-    """Keep what an answer showed. Raises FileChangedError: another answer, which came meanwhile, was about
-    another version."""
+    """Record the version of a response. Raises FileChangedError: a concurrent response had another
+    version."""
     seen = _seen.get()
     if seen is not None:
         known = seen.get(url)

@@ -1,4 +1,4 @@
-"""What a server says of a file before it is read: by HEAD, by a GET without its body, by its first bytes.
+"""Requests for size and type of a file before it is read: HEAD, GET without the body, or its first bytes.
 
 Everything runs on the loop of the filesystem.
 """
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for a request: nothing is remembered that had to be asked anew."""
+    """Options for a request, without ``refresh``: nothing is cached here."""
     return {name: value for name, value in options.items() if name != "refresh"}
 
 
 @contextmanager
 def _not_there(url: str) -> Iterator[None]:
-    """Raise errors about an unreachable host, a malformed URL or an option as FileNotFoundError, too."""
+    """Let errors about an unreachable host, a malformed URL or an option also be FileNotFoundError."""
     try:
         with as_file_error():
             yield
@@ -42,7 +42,7 @@ def _not_there(url: str) -> Iterator[None]:
 
 
 async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> dict[str, Any]:
-    """What the headers of one answer tell; the body of a GET is not read."""
+    """The info from the headers of one response; the body of a GET is not read."""
     with as_file_error():
         options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
 
@@ -51,7 +51,7 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
             fs._raise_not_found_for_status(response, url)
             return {**described(responses.headers_of(response), response.status), "url": str(response.url)}
 
-    await fs.set_session()  # what is wrong with its options says nothing of the URL
+    await fs.set_session()  # an error in its options is not about the URL
     with _not_there(url):
         return await fs._request_sender.repeat(once)
 
@@ -59,8 +59,8 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
 async def ask_first_bytes(
     fs: HTTPFileSystem, url: str, options: Options
 ) -> tuple[dict[str, Any], bytes | responses.BodyStream | None]:
-    """What `HTTPFileSystem._info` gives, and the first bytes, by one request for these. Of a server that
-    ignores ranges, in place of the bytes the response, just begun."""
+    """The result of `HTTPFileSystem._info` and the first bytes, by one request. If the server ignores ranges:
+    the response, just begun, in place of the bytes."""
     await fs.set_session()  # see `ask`
     with _not_there(url):
         return await fs._request_sender.repeat(partial(_first_bytes, fs, url, options))
@@ -88,6 +88,6 @@ async def _first_bytes(
     finally:
         if not isinstance(first, responses.BodyStream):
             response.close()
-    if first is None:  # a server that wants no ranges, or does not give the size
+    if first is None:  # the server refuses ranges, or does not give the size
         return await fs._info(url, **options), None
     return info, first

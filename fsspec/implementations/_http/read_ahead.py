@@ -42,20 +42,20 @@ if TYPE_CHECKING:
 
 
 FIRST = 2**16
-"""Bytes asked for as a file is opened."""
+"""Bytes requested when a file is opened."""
 MIN_READ = 2**14
-"""Bytes asked for at least, where less is wanted."""
+"""Bytes requested at least, if a read is smaller."""
 GAP = 2**16
-"""Bytes that are rather read over than asked for anew."""
+"""Bytes of a stream that are skipped rather than starting a new request."""
 MAX_READ_AHEAD = 2**20
-"""Bytes taken from a stream at a time, so that the reader seldom crosses to the loop."""
+"""Bytes taken from a stream at a time, so that a reader seldom has to wait for the loop."""
 STREAMS = 24
 """Responses that the files of one filesystem may hold open to read ahead."""
 
 FAST = 100 * 2**20
-"""Bytes in a second from which on one connection is as good as several."""
+"""Bytes per second above which one connection is not slower than several."""
 PROBE = 2**20
-"""Bytes by which the rate of a connection is measured."""
+"""Bytes over which the rate of a connection is measured."""
 
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 
@@ -65,8 +65,8 @@ class ReadAhead:
 
     ``file``: the `HTTPFile`; asked for its session, size and options at each use.
     ``streams``: the streams of its filesystem, to which this file's are added.
-    ``several``: whether the file may be read over more than one connection, if one is slow.
-    ``slow``: whether one was, once its rate was measured.
+    ``several``: whether the file may be read over several connections if one is slow.
+    ``slow``: whether the connection was slow; None until its rate is measured.
     ``splits``: whether reads of many bytes are made in parts, over several connections at once.
     """
 
@@ -91,14 +91,14 @@ class ReadAhead:
     async def fetch(self, start: int, end: int, run: int | None = None) -> list[bytes]:
         """The bytes from ``start`` up to ``end`` in pieces, fewer only where the file ends.
 
-        ``run``: how many reads in a row went before this one, where the caller counts reads; more than asked
-            for may then be returned. Otherwise fetches are counted.
+        ``run``: the number of preceding reads in order, if the caller counts reads; then more bytes than
+            requested may be returned. By default fetches are counted.
         """
         most = None if run is not None else end - start
         if run is None:
             run = self._run = self._run + 1 if start == self._next else 0
         self._next = end
-        # taken out while it is used: fetches of other threads make requests of their own
+        # removed while in use: concurrent fetches of other threads make their own requests
         stream, self.stream = self.stream, None
         lost = stream is not None and 0 <= start - stream.position <= GAP
         if stream is not None and not stream.inherited:
@@ -113,7 +113,7 @@ class ReadAhead:
         return await self._resume(start, end, most)
 
     async def _asked(self, start: int, end: int, run: int, most: int | None) -> list[bytes]:
-        """As `fetch`, by a request."""
+        """As `fetch`, by a new request."""
         if run >= self._patience:
             size = self._file.size
             if (
@@ -135,12 +135,12 @@ class ReadAhead:
     async def _continued(
         self, stream: BodyStream, start: int, least: int, most: int | None
     ) -> list[bytes] | None:
-        """Bytes of a stream that is under way; None if they are not to be had from it."""
+        """The bytes from the current stream; None if it does not hold them."""
         if 0 <= start - stream.position <= GAP and not stream.done:
             began = time.monotonic()
             try:
                 await stream.skip(start - stream.position)
-                if most is None:  # the longer it is read, the more at a time
+                if most is None:  # take more at a time the longer it is read
                     parts = await stream.parts(max(least, min(MAX_READ_AHEAD, stream.delivered)))
                 else:
                     parts = [await stream.take(least, most)]
@@ -190,7 +190,7 @@ class ReadAhead:
         try:
             parse = exclusive(file._parse_content_range)
             at = responses.placed(response, file.url, start, end, self.version, parse)
-            # another thread's answer may have come meanwhile
+            # an answer to another thread may have changed what is known
             self.version = self.version.updated(file.url, at.version)
             correct_size(file, self.version.size)
         except BaseException:  # a cancelled request, too, gives its connection up
@@ -199,8 +199,7 @@ class ReadAhead:
         return response, at
 
     async def _range(self, start: int, end: int | None) -> tuple[aiohttp.ClientResponse, Placed]:
-        """As `_request`. Raises RangesIgnoredError: the server ignores ranges, and this one does not begin
-        where the file does."""
+        """As `_request`. Raises RangesIgnoredError: the server ignores ranges, and ``start`` is not 0."""
         response, at = await self._request(start, end)
         if at.start < start:
             response.close()
@@ -209,7 +208,7 @@ class ReadAhead:
 
     async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:
         stop, began = self._file.size, time.monotonic()
-        if self.several and self.slow is None:  # no more than shows how fast it is
+        if self.several and self.slow is None:  # as much as is needed to measure the rate
             stop = min(stop, max(end, start + PROBE))
         response, at = await self._range(start, stop)
         self._waited = time.monotonic() - began
@@ -221,7 +220,8 @@ class ReadAhead:
         return parts if parts is not None else [await self.exactly(start, end)]
 
     async def _resume(self, start: int, end: int, most: int | None) -> list[bytes]:
-        """Resume a stream that broke off or is the parent's, by a request for the file from its beginning."""
+        """Replace a stream that broke or was inherited, of a server without ranges: request the whole file
+        again."""
         response, at = await self._request(start, self._file.size)
         stream = BodyStream(response, self._file.url, at.start)
         await stream.skip(start - at.start)
@@ -233,7 +233,7 @@ class ReadAhead:
 
         async def fetch() -> bytes:
             response, at = await self._range(start, end)
-            if at.stop is None or at.stop > end:  # the whole file, whether asked for or not
+            if at.stop is None or at.stop > end:  # the response is the whole file
                 if response.status == 200 and "Content-Range" not in response.headers:
                     self._note_no_ranges()
                 stream = BodyStream(response, self._file.url, at.start)
@@ -247,8 +247,8 @@ class ReadAhead:
         return cast("bytes", await self._file._request_sender.repeat(fetch))
 
     async def in_parts(self, start: int, end: int, head: bytes = b"") -> bytes | None:
-        """The bytes from ``start`` up to ``end`` over several connections, behind ``head``, which are those
-        before them. None where they are better had by `fetch` or `rest`."""
+        """``head``, which are the bytes before ``start``, and those up to ``end`` by several connections.
+        None if `fetch` or `rest` is better."""
         if not self.splits or self.stream is not None or end - start <= MANY:
             return None
         file = self._file
@@ -259,7 +259,7 @@ class ReadAhead:
         return data
 
     async def rest(self, head: bytes) -> bytes:
-        """The whole file, of which ``head`` is there already."""
+        """The whole file, whose first bytes are ``head``."""
         size = self._file.size
         if size is not None and len(head) >= size:
             return head
@@ -281,15 +281,15 @@ class ReadAhead:
         return cast("bytes", await self._file._request_sender.repeat(fetch))
 
     def _note_no_ranges(self) -> None:
-        """The server ignores ranges: all has to come by one connection."""
+        """Note that the server ignores ranges, so that the file has to come by one connection."""
         self.several = self.splits = False
-        cache = getattr(self._file, "cache", None)  # some fetch as they are made
+        cache = getattr(self._file, "cache", None)  # some caches fetch in their constructor
         if isinstance(cache, AheadCache):
             cache.in_one = True
 
     def take_over(self, stream: BodyStream) -> None:
-        """Read from a response to a request for the beginning of the file, which brings all of it, if there
-        is room for one more."""
+        """Use a response that brings the whole file as the stream, if the filesystem may hold another one
+        open."""
         self._note_no_ranges()
         if len(self._open_streams) < STREAMS:
             self._keep(stream)
@@ -308,11 +308,11 @@ class AheadCache(BytesCache):
     """The bytes around the last read, in the pieces in which `ReadAhead` brings them.
 
     ``fetcher``: ``fetcher(start, end, run)``: as `ReadAhead.fetch`.
-    ``in_one``: whether the server ignores ranges, so that the file comes from its beginning on. Then all is
-        kept up to a block behind the first read, which is what `BytesCache` has of such a file; one that is
-        not longer is read to its end at once, since its connection may be lost while nobody reads.
+    ``in_one``: whether the server ignores ranges, so that the file is read from its beginning. Then the cache
+        keeps all bytes up to a block after the first read, as `BytesCache` does; a file that ends before that
+        is read to its end at once, since the connection may be lost while nobody reads.
 
-    Threads that read one file take turns: there is one stream to read from.
+    Threads read one file one at a time, since there is one stream.
     """
 
     reads_little: ClassVar[bool] = True
@@ -331,10 +331,10 @@ class AheadCache(BytesCache):
 
     def _renew_lock(self) -> None:
         own(self)
-        self._read_lock = _thread.RLock()  # the interpreter's own, which no library replaces
+        self._read_lock = _thread.RLock()  # the interpreter's own lock, which gevent does not replace
 
     def _begin_in_child(self) -> None:
-        """Go on with what is kept, unless a thread of the parent was changing it at the fork."""
+        """Keep the bytes in a child, unless a thread of the parent was changing them at the fork."""
         if not self._read_lock.acquire(blocking=False):
             self._hold(deque(), 0, 0)
         self._renew_lock()
@@ -347,11 +347,11 @@ class AheadCache(BytesCache):
         return max(0, self._kept_until - self._kept_from)
 
     def put(self, start: int, data: bytes) -> None:
-        """Keep bytes that came by another way."""
+        """Keep bytes that were fetched elsewhere."""
         self._hold(deque((data,)), start, start + len(data))
 
     def _hold(self, pieces: deque[bytes], start: int, end: int) -> None:
-        self._kept_until = -1  # an interrupt between two of these steps leaves nothing kept
+        self._kept_until = -1  # set first: after an interrupt between two steps nothing counts as kept
         self._pieces, self._kept_from = pieces, start
         self._kept_until = end
 
@@ -360,7 +360,7 @@ class AheadCache(BytesCache):
         return self._kept_from <= start <= end <= self._kept_until
 
     def head(self) -> bytes:
-        """What is kept of the beginning of the file."""
+        """The kept bytes at the beginning of the file."""
         return joined(list(self._pieces)) if self._kept_from == 0 <= self._kept_until else b""
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
@@ -390,7 +390,7 @@ class AheadCache(BytesCache):
                 self._fetch_on(start, end)
             except Exception:  # it has changed nothing
                 raise
-            except BaseException:  # an interrupt, which may have come as a piece was added or taken away
+            except BaseException:  # an interrupt, which may have left the pieces inconsistent
                 self._hold(deque(), start, start)
                 raise
         pieces, at, count = self._pieces, start - self._kept_from, end - start
@@ -399,7 +399,7 @@ class AheadCache(BytesCache):
         return _cut(pieces, at, count)
 
     def _fetch_on(self, start: int, end: int) -> None:
-        """Keep what comes up to ``end``; nothing before ``start``: going back within a read costs nothing."""
+        """Fetch up to ``end`` and keep the bytes from ``start`` on."""
         pieces = self._pieces
         while pieces and end > self._kept_to() and self._kept_from + len(pieces[0]) <= start:
             self._kept_from += len(pieces.popleft())
@@ -424,7 +424,7 @@ class AheadCache(BytesCache):
 
 
 def _cut(pieces: Iterable[bytes], at: int, count: int) -> bytes:
-    """``count`` bytes from ``at`` on of what the pieces are together."""
+    """``count`` bytes from offset ``at`` on of the joined pieces."""
     found: list[Any] = []
     for piece in pieces:
         if at >= len(piece):

@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 
 BUFFER = 2**18
-"""Bytes from which on the server is made to wait; up to twice as many are held."""
+"""Buffered bytes above which reading from the socket pauses; up to twice as many are held."""
 ALL = 2**63
-"""More bytes than there are."""
-_LARGE = 2**20  # bytes from which on it pays to be careful about copies
+"""A limit above any size."""
+_LARGE = 2**20  # bytes above which copies are avoided
 
 
 # errors ---------------------------------------------------------------------------
 class HTTPStatusError(aiohttp.ClientResponseError, OSError):
-    """The server refused; ``status`` and ``message`` say how. Made anew of one text it has that alone."""
+    """An error status; see ``status`` and ``message``. Constructed from one text it has only that."""
 
     def __init__(self, request_info: Any, history: Any = (), **kwargs: Any) -> None:
         super().__init__(request_info, history, **kwargs)
-        self.args: tuple[Any, ...] = (str(self),)  # in place of the request, whose headers hold secrets
+        self.args: tuple[Any, ...] = (str(self),)  # instead of the request, whose headers may be secret
 
     def __str__(self) -> str:
         if isinstance(self.request_info, str):
@@ -63,18 +63,18 @@ class HTTPStatusError(aiohttp.ClientResponseError, OSError):
 
 
 class HTTPPermissionError(HTTPStatusError, AccessRefusedError):
-    """The server wants credentials that it was not given (401), or forbids (403)."""
+    """Credentials are missing (401), or access is forbidden (403)."""
 
 
 class TooManyRedirects(HTTPStatusError, aiohttp.TooManyRedirects):
-    """A redirect led to another one too often."""
+    """Too many redirects in a row."""
 
 
 class UnreachableError(aiohttp.ClientConnectorError, FileNotFoundError):
-    """Nobody answers at the host of a URL, so that there is no file either."""
+    """The host of a URL cannot be reached, so that there is no file either."""
 
     def __init__(self, connection_key: Any, os_error: OSError | None = None) -> None:
-        if os_error is None:  # made anew of one text
+        if os_error is None:  # constructed from one text
             FileNotFoundError.__init__(self, connection_key)
         else:
             super().__init__(connection_key, os_error)
@@ -88,11 +88,11 @@ class InvalidURLError(FileNotFoundError, ValueError):
 
 
 class ClosedFileError(aiohttp.ClientConnectionError, ValueError):
-    """A streamed file was read after it was closed: as of any file of Python, and as of aiohttp."""
+    """A read of a closed streamed file: a ValueError, as of Python's files, and an error of aiohttp."""
 
 
 class IncompleteResponse(aiohttp.ClientPayloadError, IncompleteRead):
-    """A body ended early, or is not what was asked for."""
+    """A body ended early, or is not the requested one."""
 
 
 def _status_error(kind: type[HTTPStatusError], url: str, status: int, message: str) -> HTTPStatusError:
@@ -118,7 +118,7 @@ class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
 
 
 def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:
-    """Turn a status of 400 and above, or a redirect that leads nowhere, into the error that says it.
+    """Raise the error for a status of 400 and above, or for a redirect without a location.
 
     Raises FileNotFoundError: 404, 410.
     Raises PermissionError: 401, 403.
@@ -129,7 +129,7 @@ def raise_for_status(response: aiohttp.ClientResponse, url: str | yarl.URL) -> N
         return
     if status < 400 and not answers.is_dead_redirect(status, response.headers, response.request_info.headers):
         return
-    raise _refusal(response, url)  # and no name here, by which it would hold itself through its traceback
+    raise _refusal(response, url)  # no local name: it would be a cycle through the traceback
 
 
 def _refusal(response: aiohttp.ClientResponse, url: str | yarl.URL) -> HTTPStatusError:
@@ -158,7 +158,7 @@ async def read_body(
             with _receiving_more(response):
                 return await Body(response, url).rest(size=size)
         content = response.content
-        if content.is_eof() and not response._traces:  # all of it came along with the headers
+        if content.is_eof() and not response._traces:  # the whole body has arrived with the headers
             data: bytes = content.read_nowait()
         else:
             data = await response.read()
@@ -169,7 +169,7 @@ async def read_body(
 
 
 async def give_up(response: aiohttp.ClientResponse) -> None:
-    """Let go of a response that was not read to its end, as leaving ``async with response`` does."""
+    """Release a response that was not read to its end, as leaving ``async with response`` does."""
     response.release()
     await response.wait_for_close()
 
@@ -242,7 +242,7 @@ async def read_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> b
 
 
 def check_is_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> None:
-    """Make sure that a response is not a part of the file that nobody asked for."""
+    """Check that a response is not an unrequested part of the file."""
     raise_for_status(response, url)
     if response.status == 206:
         try:
@@ -261,7 +261,8 @@ def check_length(at: answers.Placed, got: int, url: str | yarl.URL, start: int, 
 
 @contextmanager
 def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
-    """Have a connection of our loop receive as much at a time as asyncio does, which pays for a long body."""
+    """Let a connection of our loop receive as much at a time as asyncio's default, which is faster for long
+    bodies."""
     transport: Any = response.connection and response.connection.transport
     before = getattr(transport, "max_size", None)
     if before is not None:
@@ -275,7 +276,7 @@ def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
 
 def preallocated(size: int) -> io.BytesIO:
     """A buffer with room for so many bytes, at most 64 MiB, since a server may say any number."""
-    return io.BytesIO(bytes(max(0, min(size, 2**26))))  # not copied, as nobody else has it
+    return io.BytesIO(bytes(max(0, min(size, 2**26))))  # the only reference: not copied
 
 
 class Body:
@@ -293,7 +294,7 @@ class Body:
         self.position: int = position
         self.delivered: int = 0
         self.done: bool = False
-        self._surplus = b""  # what came with the last part and was too much
+        self._surplus = b""  # bytes received beyond what was asked for
 
     async def parts(self, least: int, most: int | None = None) -> list[bytes]:
         """At least ``least`` bytes, fewer only at the end, and not more than ``most``, as they came. Raises
@@ -315,7 +316,7 @@ class Body:
         return await self._joined(into, ALL, None)
 
     async def _joined(self, into: io.BytesIO, least: int, most: int | None) -> bytes:
-        # what has been copied is freed at once, so that the memory is used again
+        # each part is freed once copied, so that its memory is reused
         await self._copy_to(into.write, least, most)
         into.truncate()
         return into.getvalue()
@@ -337,7 +338,7 @@ class Body:
                     got += len(part)
                 if got >= least or content.at_eof():
                     break
-                part = (await content.readchunk())[0]  # what came in as it is; read would make a copy
+                part = (await content.readchunk())[0]  # without the copy that read() makes
         except BaseException as error:  # a cancelled request, too, gives its connection up
             self.response.close()
             self.done = True
@@ -357,10 +358,10 @@ class Body:
 
 
 class BodyStream(Body):
-    """A response that outlives its request, held back while nobody reads.
+    """A response that is read on after its request; flow control pauses it while nobody reads.
 
-    Its connection is given up by `close`, at its end, or when nobody has it any more. In
-    a forked child it is the parent's: kept, and never touched.
+    `close` releases its connection, as does the end of the body, or the collection of the object. In
+    a forked child it is the parent's: kept, and never used.
     """
 
     __slots__ = ("__weakref__", "_finalizer", "_fork_generation")
@@ -368,7 +369,7 @@ class BodyStream(Body):
     def __init__(self, response: aiohttp.ClientResponse, url: str | yarl.URL, position: int = 0) -> None:
         super().__init__(response, url, position)
         own(self)
-        # it refers to the response, which so is never collected before it was closed
+        # it refers to the response, which therefore is not collected before it is closed
         self._finalizer = finalize(self, _release, asyncio.get_running_loop(), response)
         hooks.register(self)
 
@@ -390,14 +391,14 @@ def _release(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) 
     if asyncio._get_running_loop() is loop:
         response.close()
     elif not response.closed:
-        with suppress(RuntimeError):  # the loop is closed: its transports are as well
+        with suppress(RuntimeError):  # the loop is closed, and with it its transports
             loop.call_soon_threadsafe(response.close)
 
 
 # requests -------------------------------------------------------------------------
 def no_total_timeout(session: aiohttp.ClientSession, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for a response that is read at the pace of a reader. The time that a reader takes between two
-    reads must not count; what is left of the limits is how long the server may keep silent."""
+    """Options for a response that is read bit by bit: without a total timeout, as the time between two reads
+    must not count. The time for which the server sends nothing stays limited."""
     given = options.get("timeout", None)
     if given is None:
         given = session.timeout
