@@ -324,9 +324,10 @@ class ReferenceReading(AsyncFileSystem):
             found = self._fs_of(reference.url)
             source = blocking_of(found) or found
             with reference_errors(rpath, reference.url, lpath):
-                make_folder_of(os.path.abspath(lpath))
+                local = os.path.abspath(lpath)  # a slash at its end means nothing, as upstream
+                make_folder_of(local)
                 extra = supported(source, "get_file", {"callback": callback})
-                source.get_file(reference.url, lpath, **extra, **kwargs)
+                source.get_file(reference.url, local, **extra, **kwargs)
             return
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
 
@@ -341,9 +342,10 @@ class ReferenceReading(AsyncFileSystem):
         if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
             source = self._fs_of(reference.url)
             with reference_errors(rpath, reference.url, lpath):
-                make_folder_of(os.path.abspath(lpath))
+                local = os.path.abspath(lpath)
+                make_folder_of(local)
                 extra = supported(source, "_get_file", {"callback": callback})
-                await source._get_file(reference.url, os.fspath(lpath), **extra, **kwargs)
+                await source._get_file(reference.url, local, **extra, **kwargs)
             return
         _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
 

@@ -804,6 +804,18 @@ def test_a_target_that_is_not_there_is_a_file_not_found_to_who_opens_it_or_asks_
             assert isinstance(caught.value.__cause__, FileNotFoundError)
 
 
+@pytest.mark.parametrize("key", ["inline", "part", "whole"])
+def test_a_slash_at_the_end_of_a_file_to_get_means_nothing_whatever_the_reference(key, tmp_path):
+    (tmp_path / "target").write_bytes(b"0123")
+    url = (tmp_path / "target").as_uri()
+    fs = ReferenceFileSystem({"inline": b"0123", "part": [url, 0, 4], "whole": [url]})
+    fs.get_file(key, f"{tmp_path}/new/first/")
+    fs.get([key], [f"{tmp_path}/new/second/"])
+    assert {each.name: each.read_bytes() for each in (tmp_path / "new").iterdir()} == dict.fromkeys(
+        ["first", "second"], b"0123"
+    )
+
+
 def test_target_of_an_unknown_protocol():
     with pytest.raises(ValueError, match="nosuch"):
         ReferenceFileSystem({"a": ["nosuch://x", 0, 1]})
