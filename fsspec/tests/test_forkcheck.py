@@ -196,7 +196,7 @@ BACKEND = f"""
             self.connect()
 
         def connect(self):
-            self.socket = WATCHED(socket.create_connection(("127.0.0.1", self.port), timeout=2))
+            self.socket = WATCHED(socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE))
             self.stream = self.socket.makefile("rwb")
 
         def info(self, path, **kwargs):
@@ -222,8 +222,12 @@ BACKEND = f"""
 
 
 def backend(sensitive: bool, watched: bool) -> str:
-    """Its text, and whether it says what it holds and has its socket watched."""
+    """Its text, and whether it says what it holds and has its socket watched.
+
+    One that is not has answers taken away by children, and what waits for them waits in vain.
+    """
     text = textwrap.dedent(BACKEND).replace("SENSITIVE", f"_fork_sensitive = {sensitive}")
+    text = text.replace("PATIENCE", "2" if watched else "1")
     return text.replace("WATCHED", "watch_socket" if watched else "")
 
 

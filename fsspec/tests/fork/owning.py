@@ -32,7 +32,7 @@ from fsspec.tests.fork.ownership import ENDS, OBJECTS
 from fsspec.tests.fork.program import harmed
 from fsspec.tests.fork.stores import SMB, Cached, LocalCachedFile
 from fsspec.tests.fork.subjects import DATA, HTTP, HTTPS, S3, SLOW, Subject, _OwnLoop, expect
-from fsspec.tests.fork.zygote import load
+from fsspec.tests.fork.zygote import LOADED, load
 
 
 class Witness(HTTPS):
@@ -337,7 +337,7 @@ def fork(subjects: dict[str, Subject], boxes: dict[str, list[Any]], event: str, 
 def main(job: dict[str, Any]) -> None:
     """See the module's text; children come through here as well, by their ends."""
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    load()
+    load(LOADED)
     found = {}
     names = [name for name, (group, *_) in OBJECTS.items() if group == job["group"]]
     subjects = {name: SUBJECTS[OBJECTS[name][1]](job["places"]) for name in names}

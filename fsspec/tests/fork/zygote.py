@@ -18,10 +18,14 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 LOADED = ("aiohttp", "aiobotocore.session", "requests", "paramiko", "multiprocessing", "concurrent.futures")
+LATER = {"DataLoader": ("torch.utils.data",)}
+"""By the way of forking: what is loaded before the first column that has it, for it takes seconds."""
+
 LATE = "took too long"
 
 
@@ -53,6 +57,8 @@ def child(job: dict[str, Any], result: str, noise: str) -> None:
 def serve(job: dict[str, Any]) -> Any:
     """Run one job; what it found, or what it said before it was killed."""
     # no ``with`` and no ``finally`` from here on: children end by SystemExit through these frames
+    if job["way"] in LATER:
+        load(LATER[job["way"]])
     folder = tempfile.mkdtemp(prefix="fsspec-fork-")
     result, noise = os.path.join(folder, "result"), os.path.join(folder, "noise")
     pid = os.fork()
@@ -99,18 +105,20 @@ def read_models() -> None:
     """Have botocore read what it knows of S3, megabytes of JSON, once and not for each session."""
     from botocore import session
 
+    if hasattr(session.create_loader, "cache_info"):
+        return
     session.create_loader = functools.lru_cache(session.create_loader)
     session.get_session().create_client(
         "s3", region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
     ).close()
 
 
-def load() -> None:
-    """Load what the subjects use, before any is made."""
-    for name in LOADED:
+def load(names: Sequence[str]) -> None:
+    """Load packages of third parties, before anything is made of them."""
+    for name in names:
         with suppress(ImportError):
             __import__(name)
-    with suppress(ImportError):
+    if "botocore" in sys.modules:
         read_models()
     gc.collect()
     gc.freeze()  # it is not for the children to look through each time that they collect, and as they end
@@ -119,7 +127,7 @@ def load() -> None:
 def main() -> None:
     """Serve until stdin ends."""
     del sys.path[0]  # this folder is no place to import from
-    load()
+    load(LOADED)
     for line in sys.stdin:
         print(json.dumps(serve(json.loads(line))), flush=True)
 
