@@ -1,8 +1,7 @@
-"""Which methods are still this package's, which a subclass, an instance or a patch has replaced, and which
-keywords those take.
+"""Which methods are this package's own, which are overridden by a subclass, an instance or a patch, and which
+keywords they take.
 
-Shortcuts past a method that upstream calls, and forms of an operation that cost less, are taken only where
-nobody has replaced what they go past.
+A shortcut that bypasses a method that upstream would call is taken only if that method is not overridden.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def default(method: Method) -> Method:
-    """Mark a method of this package for `is_default`. Put it next to the function, below other decorators.
+    """Decorator: mark a method of this package for `is_default`. It comes below other decorators.
 
-    The mark is the function itself: `functools.wraps` copies the attributes of what it wraps, and a wrapper
-    that somebody puts around a method replaces it.
+    The mark is the function itself, since `functools.wraps` copies attributes: so a wrapper that a program
+    puts around the method does not count as marked.
     """
     method.__default__ = method  # type: ignore[attr-defined]  # a mark on the function
     return method
@@ -35,8 +34,8 @@ def is_default(method: object) -> bool:
 
 
 def _function(method: object) -> object:
-    """The function of a bound method. Not that of other objects that have one, as proxies around a method:
-    what they do beyond it would be passed by."""
+    """The function of a bound method. Not of other objects with ``__func__``, such as proxies, whose own code
+    must not be bypassed."""
     return method.__func__ if type(method) is MethodType else method
 
 
@@ -51,7 +50,7 @@ def mark_built_in(cls: type) -> None:
 
 
 def is_built_in(method: object) -> bool:
-    """Whether a method is this package's, be it that of the base class or a backend's own form of it."""
+    """Whether a method is this package's, of the base class or of a backend."""
     function = _function(method)
     if function is None:
         return False
@@ -64,21 +63,21 @@ def mark_twin(blocking: Callable[..., Any], name: str) -> None:
 
 
 def mirrored(method: object) -> str | None:
-    """The name of the async method that a method is the blocking form of, made by this package."""
+    """The name of the async method whose blocking form a method is; None for other methods."""
     marks = getattr(method, "_mirrors", None)
-    if type(marks) is not tuple:  # there are objects that have every attribute, as mocks and proxies
+    if type(marks) is not tuple:  # mocks and proxies have every attribute
         return None
     function, name = marks
     return name if function is _function(method) else None
 
 
 def overridden(fs: Filesystem, name: str) -> bool:
-    """Whether a backend has its own form of the operation ``name``."""
+    """Whether a backend overrides the operation ``name``."""
     return not is_default(_asked(fs, name))
 
 
 def replaced(fs: Filesystem, name: str) -> bool:
-    """Whether a program, or another package, has its own form of the operation ``name``."""
+    """Whether a program or another package overrides the operation ``name``."""
     return not is_built_in(_asked(fs, name))
 
 
@@ -102,22 +101,21 @@ def measured_by_info(fs: Filesystem) -> bool:
 
 
 def _asked(fs: Filesystem, name: str) -> Any:
-    """The method that plans call for an operation."""
+    """The method that drivers call for an operation."""
     method = getattr(fs, f"_{name}" if fs.async_impl else name)
     twin_of = mirrored(method)  # an awaitable backend that says that it is not has blocking twins
     return getattr(fs, twin_of) if twin_of else method
 
 
 def _place(fs: Filesystem, name: str) -> int:
-    """How far up an operation is found: 0 on the instance, 1 in its class, then in the classes above."""
+    """Where an operation is defined: 0 on the instance, 1 in its class, 2 and up in its bases."""
     names = {f"_{name}"} if fs.async_impl else {name, f"_{name}"}
     places = [vars(fs), *map(vars, type(fs).__mro__)]
     return next((at for at, place in enumerate(places) if not names.isdisjoint(place)), len(places))
 
 
 def fs_behind(fs: Any) -> Any:
-    """The filesystem that one of this package hands its arguments on to; None if there is none. Of the class,
-    for mocks and proxies have an attribute of every name."""
+    """The filesystem to which a wrapper of this package passes its arguments; None if it is no wrapper."""
     return fs._fs_behind if hasattr(type(fs), "_fs_behind") else None
 
 

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def listing_options(fs: Filesystem, kwargs: Options) -> dict[str, Any]:
-    """Those options of a bulk operation that are for finding the files as well.
+    """The options of a bulk operation that are also passed to listings.
 
-    Blocking filesystems are given all of them, so that an argument of a backend's own
-    ``ls`` narrows what is copied or read; awaitable ones never were.
+    For blocking filesystems all of them, so that an argument of a backend's ``ls`` filters
+    what is copied or read; for awaitable ones none, as upstream.
     """
     return {} if fs.async_impl else kwargs
 
 
 def split_callback(kwargs: Options) -> tuple[Callback, dict[str, Any]]:
-    """The options of a bulk operation as its callback, which counts files, and the others."""
+    """Split options into the callback, which counts files, and the others."""
     if "callback" not in kwargs:
         return DEFAULT_CALLBACK, kwargs
     return Callback.as_callback(kwargs["callback"]), {k: v for k, v in kwargs.items() if k != "callback"}
@@ -37,7 +37,7 @@ def split_callback(kwargs: Options) -> tuple[Callback, dict[str, Any]]:
 def _with_progress(
     calls: list[call], callback: Callback, batch_size: int | None, return_exceptions: bool = False
 ) -> PlanOf[list[Any]]:
-    """The answers to all calls; the callback is updated as each ends."""
+    """The results of all calls; the callback is updated as each ends."""
     callback.set_size(len(calls))
     return together(
         calls,
@@ -73,14 +73,14 @@ def cat(
         raise_first(contents)
     if single and files:
         return contents[0]
-    # of other words upstream's awaitable filesystems make "return", and its blocking ones "omit"
+    # other values mean "return" to awaitable filesystems and "omit" to blocking ones, as upstream
     if on_error == "omit" or on_error != "return" and not fs.async_impl:
         return {p: data for p, data in zip(files, contents) if not isinstance(data, BaseException)}
     return dict(zip(files, contents))
 
 
 def without_folders(fs: Filesystem, paths: list[str], batch_size: int | None) -> Plan:
-    """``paths`` but for folders that others of them are in; only those are asked about."""
+    """``paths`` without folders that contain others of them; only possible parents are checked."""
     given = set(paths)
     above = {p.rstrip("/").rpartition("/")[0] for p in paths}
     perhaps = [p for p in paths if p.rstrip("/") in above]
@@ -90,7 +90,7 @@ def without_folders(fs: Filesystem, paths: list[str], batch_size: int | None) ->
 
 
 def without_refusals(fs: Filesystem, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
-    """What was read, without the errors of those that are folders after all: empty ones."""
+    """The contents, without the errors of paths that turn out to be empty folders."""
     refused = [p for p, data in zip(paths, contents) if isinstance(data, BaseException)]
     is_folder = yield from ask(fs, "isdir", refused, batch_size)
     folders = {p for p, folder in zip(refused, is_folder) if folder}
@@ -110,11 +110,11 @@ def cat_ranges(
 ) -> PlanOf[list[Any]]:
     """The bytes of ranges; see ``AbstractFileSystem.cat_ranges``."""
     if max_gap is not None:
-        # joined ranges are for callers of merge_offset_ranges, who know what they ask for
+        # as upstream: callers join ranges by merge_offset_ranges
         raise NotImplementedError("cat_ranges does not join ranges: fsspec.utils.merge_offset_ranges does")
     paths, firsts, lasts = per_path(paths, starts, ends)
     callback, kwargs = split_callback(kwargs)
-    named = fs.async_impl  # as upstream: a blocking backend may have other names for them
+    named = fs.async_impl  # as upstream: a blocking backend may name its parameters differently
     calls = [
         call("cat_file", p, start=a, end=b, **kwargs) if named else call("cat_file", p, a, b, **kwargs)
         for p, a, b in zip(paths, firsts, lasts)
@@ -123,7 +123,7 @@ def cat_ranges(
 
 
 def raise_first(answers: Iterable[Any]) -> None:
-    """Raise the first of several answers that is an error."""
+    """Raise the first exception among results."""
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer
@@ -160,8 +160,8 @@ def rm(
 
 
 def removing(fs: Filesystem, paths: list[str], kwargs: Options, batch_size: int | None = None) -> Plan:
-    """Remove what is at each of sorted paths: what is in a folder before the folder. A folder that is gone
-    with what was in it, as in stores without folders, is no failure."""
+    """Remove sorted paths, the contents of a folder before the folder. A folder that has vanished with its
+    contents, as in stores without folders, is no error."""
     above = _folders_above(paths)
     answers: list[Any] = []
     gone: dict[str, FileNotFoundError] = {}
@@ -195,7 +195,7 @@ def removing(fs: Filesystem, paths: list[str], kwargs: Options, batch_size: int 
 
 
 def _check_gone(fs: Filesystem, gone: dict[str, FileNotFoundError], batch_size: int | None) -> Plan:
-    """Raise what a backend raised for a folder that it has not removed: one that cannot."""
+    """Raise the error for a folder that still exists, which the backend cannot remove."""
     below = tuple(p.rstrip("/") + "/" for p in gone)
     tops = [p for p in gone if not p.rstrip("/").startswith(below)]
     for p, there in zip(tops, (yield from ask(fs, "exists", tops, batch_size))):
@@ -204,7 +204,7 @@ def _check_gone(fs: Filesystem, gone: dict[str, FileNotFoundError], batch_size: 
 
 
 def _folders_above(paths: list[str]) -> set[str]:
-    """Those of the paths that others of them lie below."""
+    """The paths that are parents of others."""
     given = {p.rstrip("/") for p in paths}
     above: set[str] = set()
     for path in given:

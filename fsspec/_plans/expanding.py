@@ -27,7 +27,7 @@ def _stripped(fs: Filesystem, path: StrPaths) -> list[str]:
 
 
 def without_patterns(fs: Filesystem, path: StrPaths, assume_literal: bool) -> list[str] | None:
-    """The expanded paths if none of them is a pattern, so that nothing has to be asked; else None."""
+    """The expanded paths, if none is a pattern and no request is needed; else None."""
     paths = _stripped(fs, path)
     if assume_literal or not any(map(has_magic, paths)):
         return sorted(set(paths))
@@ -49,7 +49,7 @@ def expand_path(
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
     matches: list[Any] = []
     if patterns:
-        # with entries at hand, files among the matches need no further request
+        # entries tell files from folders without further requests
         details = {} if overridden(fs, "glob") else {"detail": True}
         calls = [call("glob", p, maxdepth=maxdepth, **{**details, **kwargs}) for p in patterns]
         answers = yield from together(calls, len(calls), return_exceptions=True)
@@ -64,7 +64,7 @@ def expand_path(
         calls = [find_call(fs, p, options) for p in literal]
         if maxdepth is None or maxdepth > 1:
             for pattern, found in zip(patterns, matches):
-                if not found:  # of a tree that is not there nothing can be added
+                if not found:  # nothing can be below a path that does not exist
                     raise FileNotFoundError(redact_url(pattern))
             folders = _folders(matches, covered=maxdepth is None)
             below = {**options, "maxdepth": None if maxdepth is None else maxdepth - 1}
@@ -81,9 +81,9 @@ def expand_path(
 
 
 def _existing_names(fs: Filesystem, patterns: list[str], answers: list[Any]) -> Plan:
-    """Those that are no patterns: they have brackets, and something of that name exists. It is asked after
-    the patterns were, so that backends which remember listings answer from those; over HTTP, where it takes a
-    request, only if a pattern matches nothing."""
+    """The patterns that are names: with brackets, and something of that name exists. Checked after globbing,
+    so that cached listings can answer; over HTTP, where it takes a request, only for patterns without a
+    match."""
     perhaps = [
         p
         for p, found in zip(patterns, answers)
@@ -94,8 +94,8 @@ def _existing_names(fs: Filesystem, patterns: list[str], answers: list[Any]) -> 
 
 
 def _folders(matches: list[Any], covered: bool) -> list[str]:
-    """The matches that may have something below them. With ``covered``, folders below others are left out:
-    the others' trees contain theirs. A link's is in none, and what comes without an entry may be a link."""
+    """The matches that may be folders. ``covered``: leave out folders below others, whose trees contain them;
+    not below links, which are not followed, nor below matches without an entry, which may be links."""
     plain: dict[str, bool] = {}
     for found in matches:
         if isinstance(found, dict):

@@ -49,11 +49,11 @@ def escape(path: str) -> str:
 
 
 class State:
-    """Where in a pattern a folder is: the steps that may come next.
+    """The position of a folder in a pattern: the set of steps that may come next.
 
-    ``steps``: their positions; that after the last means that the folder itself matches.
-    ``ends``: whether it does.
-    ``deeper``: whether anything below can match.
+    ``steps``: their indices; the index after the last step means that the folder itself matches.
+    ``ends``: whether the folder matches.
+    ``deeper``: whether anything below it can match.
     """
 
     __slots__ = ("_tests", "advance", "deeper", "ends", "steps")
@@ -66,8 +66,8 @@ class State:
         self._tests = [(step, test) for step in steps if step < pattern.end and (test := pattern.tests[step])]
 
     def after(self) -> Callable[[str], Answer]:
-        """A function from a name to the state one name further. It also says whether such a folder matches
-        and whether such a file does."""
+        """A function from a name to its state, whether a folder of that name matches, and whether a file
+        does."""
         if not self._tests:
             always = self.advance(())
             return lambda name: always
@@ -118,7 +118,7 @@ class Pattern:
         return None if maxdepth is None else self.tests.index(None) + maxdepth
 
     def _state(self, steps: set[int]) -> State:
-        for step in sorted(steps):  # ``**`` may stand for no level at all
+        for step in sorted(steps):  # ``**`` may match no level
             while step < self.end and self.tests[step] is None and step + 1 not in steps:
                 step += 1
                 steps.add(step)
@@ -128,10 +128,11 @@ class Pattern:
         return self._states[frozen]
 
     def advance(self, above: State, passed: Iterable[int]) -> Answer:
-        """The answer for a name that passes the tests of those steps of ``above``."""
+        """The result for a name in a folder of state ``above`` that passes the tests of the steps
+        ``passed``."""
         stay = (step for step in above.steps if step < self.end and self.tests[step] is None)
         state = self._state({*stay, *(step + 1 for step in passed)})
-        # a ``**`` at the end that stands for nothing leaves a folder, never a file
+        # a final ``**`` that matches no level matches the folder, never a file
         of_file = self.tests[-1] is not None or self.end - 1 in above.steps
         return state, state.ends, state.ends and of_file and not self.only_folders
 
@@ -171,7 +172,7 @@ def _literal(fs: Filesystem, path: str, detail: bool, kwargs: Options) -> Plan:
 
 
 def _narrowed(fs: Filesystem, pattern: Pattern, kwargs: Options) -> dict[str, Any]:
-    """The options of the listing of the root: object stores list only names that begin with ``prefix``."""
+    """The options for listing the root; ``prefix`` lets object stores list fewer names."""
     return {"prefix": pattern.prefix, **kwargs} if fs.async_impl and pattern.prefix else kwargs
 
 

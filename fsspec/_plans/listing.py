@@ -1,13 +1,12 @@
 """Walking, finding and measuring trees.
 
-A folder is listed once, with ``ls(path, detail=True)``.  What cannot change any more is
-asked for together: `find` lists a whole level of the tree in one batch, `walk` the
-folders that its caller has let stand under one folder, and some ahead.  Where the
-filesystem blocks, `walk` asks for one at a time: more would be no faster, and wasted where
-the caller stops.
+Each folder is listed once, with ``ls(path, detail=True)``.  `find` lists a whole level of the
+tree in one batch; `walk` lists in one batch the subfolders that its caller has not removed, and
+some more ahead of their turn.  On blocking filesystems `walk` lists one folder at a time: more
+would be no faster, and wasted if the caller stops.
 
-A listing may contain the folder it is of, and a file lists as itself; folders may
-be named with a slash at their end.  Entries keep the names they were given.
+A listing may contain the folder itself, and the listing of a file is its own entry; names of
+folders may end in a slash.  Entries keep their names.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def find_call(fs: Filesystem, path: str, options: Mapping[str, Any]) -> call:
-    """A call of `find` with those options that a backend's own form of it takes; limits are kept."""
+    """A call of `find` with the options that a backend's own `find` takes; ``maxdepth`` is always passed."""
     limit = () if options.get("maxdepth") else ("maxdepth",)
     return call("find", path, **supported(fs, "find", options, ("withdirs", "detail", *limit)))
 
@@ -36,7 +35,7 @@ def find_call(fs: Filesystem, path: str, options: Mapping[str, Any]) -> call:
 def expand_call(
     fs: Filesystem, path: StrPaths, recursive: bool, maxdepth: Depth, options: Mapping[str, Any] = {}
 ) -> call:
-    """A call of `expand_path`; of one that knows no ``maxdepth`` where there is none."""
+    """A call of `expand_path`, without ``maxdepth`` if the backend's takes none and none is set."""
     options = {"maxdepth": maxdepth, **options}
     if maxdepth is None:
         options = supported(fs, "expand_path", options, ("maxdepth",))
@@ -44,8 +43,8 @@ def expand_call(
 
 
 def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[str, Entry]]:
-    """A listing of ``path`` as folders in it and everything else, by name. What is listed under the path's
-    own name goes to the second by the name ``""``."""
+    """Split a listing of ``path`` into folders and other entries, by name. An entry of the path itself is in
+    the second dict under ``""``."""
     folders: dict[str, Entry] = {}
     others: dict[str, Entry] = {}
     for entry in entries:
@@ -70,10 +69,10 @@ _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def is_absent(error: Exception) -> bool:
-    """Whether an error says that nothing is at a path, or nothing that may be looked at.
+    """Whether an error means that nothing exists at a path, or that it may not be read.
 
-    Any other error leaves that open: to take it for an empty folder would make a tree
-    smaller than it is, and whoever mirrors the tree would delete the rest.
+    Other errors do not: if they counted as an empty folder, a program that mirrors the tree
+    would delete files.
     """
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return True
@@ -83,8 +82,7 @@ def is_absent(error: Exception) -> bool:
 
 
 def unless_absent(answer: T | Exception) -> T | None:
-    """A listing or entry; None in place of an error that says there is none. Raises Exception: the answer,
-    where it is any other error."""
+    """A listing or entry; None for an error that `is_absent`. Raises Exception: any other error."""
     if not isinstance(answer, Exception):
         return answer
     if not is_absent(answer):
@@ -101,7 +99,7 @@ def together(
     nofiles: bool = True,
     done: Callable[[int, Any], None] | None = None,
 ) -> PlanOf[list[Any]]:
-    """The answers to ``count`` calls, as of a `batch`; a single one is yielded alone, which costs less."""
+    """The results of ``count`` calls, by a `batch`; a single call is yielded by itself, which is cheaper."""
     if count > 1 or (batch_size is not None and batch_size < 1):
         found: list[Any] = yield batch(
             iter(calls),
@@ -139,8 +137,8 @@ _TESTS: dict[str, Callable[[Entry], bool]] = {
 def ask(
     fs: Filesystem, test: str, paths: Sequence[str], batch_size: int | None = None, **kwargs: Any
 ) -> PlanOf[list[bool]]:
-    """The answer of ``exists``, ``isdir`` or ``isfile`` for each path. A failure that leaves it open is
-    raised; by the base class it would be False."""
+    """The result of ``exists``, ``isdir`` or ``isfile`` for each path. Errors that leave it open are raised;
+    the methods of the base class return False for them."""
     if overridden(fs, test):
         tests = (call(test, path, **kwargs) for path in paths)
         return (yield from together(tests, len(paths), batch_size=batch_size))
@@ -161,11 +159,11 @@ class _Visit(NamedTuple):
     path: str
     depth: int
     listing: Any = None  # entries, or the error in their place; None while not asked for
-    item: Any = None  # what to emit after what is below, from the bottom up
+    item: Any = None  # bottom-up: the item to emit after everything below it
 
 
 def listings(folders: list[str], kwargs: Options) -> PlanOf[list[Any]]:
-    """The entries in each of some folders, or in their place the error that it raises."""
+    """The listing of each folder, or the exception that it raises."""
     calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
     return together(calls, len(folders), return_exceptions=True)
 

@@ -49,7 +49,7 @@ def _targets(
 
 
 def _matched_others(source: str, sources: list[str]) -> bool:
-    """Whether a source was a pattern for ``sources``, not a name with a bracket, or a URL with a query."""
+    """Whether ``source`` was expanded as a pattern, and is not a name with brackets or a URL with a query."""
     if not has_magic(source) or not sources:
         return has_magic(source)
     name = sources[0].rstrip("/")
@@ -65,9 +65,9 @@ def paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
 
 
 def _rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """Pairs that may be under way together, in order. Of several sources with one target the last wins;
-    together they would write through each other."""
-    if not fs.async_impl:  # one after the other in any case
+    """The pairs in groups that may be copied concurrently. If several sources have one target the last one
+    wins; concurrent copies would overwrite each other."""
+    if not fs.async_impl:  # copied one after the other anyway
         return [pairs]
     rounds: list[list[tuple[str, str]]] = [[]]
     seen: dict[str, int] = {}
@@ -80,7 +80,7 @@ def _rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[str
 
 
 def _ignoring_missing(fs: Filesystem, on_error: str | None, recursive: bool) -> bool:
-    """Whether missing sources are passed over. An ``on_error`` that is neither "ignore" nor "raise" counts as
+    """Whether missing sources are skipped. An ``on_error`` that is neither "ignore" nor "raise" counts as
     "ignore" in blocking filesystems and as "raise" in awaitable ones, as upstream."""
     chosen = on_error or ("ignore" if recursive else "raise")
     return chosen == "ignore" if fs.async_impl else chosen != "raise"
@@ -98,7 +98,7 @@ def _sources(
     kwargs: Options,
     batch_size: int | None,
 ) -> Plan:
-    """What is meant by ``source``; the folders among it only where their contents come with them."""
+    """The paths that ``source`` stands for; with folders only if their contents are copied as well."""
     options = listing_options(fs, kwargs)
     found = yield expand_call(fs, source, recursive, maxdepth, options)
     if isinstance(source, str) and (not recursive or maxdepth is not None):
@@ -124,7 +124,7 @@ def _pairs(
     kwargs: Options,
     batch_size: int | None,
 ) -> Plan:
-    """Each file to copy with its target."""
+    """Pairs of the files to copy and their targets."""
     path1, path2 = path_texts(path1), path_texts(path2)
     if isinstance(path1, list) and isinstance(path2, list):
         return paired(path1, path2)
@@ -184,7 +184,7 @@ def _copying(
         answers += yield from together(
             (call("cp_file", a, b, **kwargs) for a, b in pairs),
             len(pairs),
-            return_exceptions=True,  # one failure leaves out no other
+            return_exceptions=True,  # a failure does not stop the others
             batch_size=batch_size,
             done=lambda position, result: callback.relative_update(1),
         )
@@ -279,7 +279,7 @@ def _without_slash(fs: Filesystem, path: str) -> str:
 
 
 def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[str, str]]) -> None:
-    """Refuse a move whose target lies in what is removed, or takes the place of another's."""
+    """Raise if the target of a move lies in a removed folder, or is also the target of another file."""
     sources = {_without_slash(fs, a) for a, _ in pairs}
     taken: dict[str, str] = {}
     for source, path in pairs:
@@ -297,7 +297,7 @@ def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[st
 
 
 def _may_match(fs: Filesystem, source: StrPaths, pairs: list[tuple[str, str]]) -> bool:
-    """Whether patterns, asked again after the copy, may match what was put there."""
+    """Whether a pattern could match the copied files, too, when it is expanded again."""
     given = path_texts(source)
     several = [given] if isinstance(given, str) else given
     roots = [literal_root(p) for p in map(fs._strip_protocol, several) if has_magic(p)]
@@ -382,11 +382,11 @@ class _Transfers:
 
 
 class _Downloads(_Transfers):
-    """Transfers to this machine: what a failed one wrote is removed, and what was there before stays."""
+    """Transfers to this machine: a failed one leaves no file, and an existing file unchanged."""
 
     passed: tuple[type[OSError], ...] = ()
-    folders: _Made | None = None  # of the only round, where it was made already
-    in_place = False  # whether the filesystem writes to the name that it is given, whole or not
+    folders: _Made | None = None  # of the only group, if made already
+    in_place = False  # whether the backend may leave a partial file at the given path
 
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
         folders: _Made = self.folders or (yield local(_make_folders, self.pairs, self.passed))
@@ -429,22 +429,22 @@ class _Downloads(_Transfers):
                     error.filename = path
 
     def finish(self) -> None:
-        """Give the files written beside their targets their names. Remove what failed downloads wrote, and
-        folders made for them that are empty; what they had not touched, and what is no plain file, stays. A
-        child that was forked meanwhile does nothing: the files are its parent's."""
+        """Rename the files written beside their targets. Remove files of failed downloads, and empty folders
+        made for them; untouched files, and what is no regular file, stay. In a forked child nothing is done,
+        as the files are the parent's."""
         if not is_mine(self):
             return
         for path in self.failed:
             if path in self.beside:
                 with suppress(OSError):
                     os.unlink(self.beside.pop(path))
-        with ExitStack() as stack:  # all of them, whatever one raises
+        with ExitStack() as stack:  # all of them, even if one raises
             for path, partial in self.beside.items():
                 stack.callback(take_place, partial, path)
         for path in self.failed:
             real = os.path.realpath(path)
             if os.path.isfile(real) and file_state(real) != self.before[path]:
-                with suppress(OSError):  # the failure itself is what the caller has to know of
+                with suppress(OSError):  # the error of the transfer is the one to raise
                     os.unlink(real)
         for folder in reversed(self.made):
             with suppress(OSError):  # something is in it
@@ -456,11 +456,11 @@ def _names_beside(before: dict[str, tuple[int, ...] | None]) -> dict[str, str]:
 
 
 _WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementations.")
-"""Modules whose downloads are whole or not there."""
+"""Modules of filesystems that never leave a partial download."""
 
 
 def _writes_in_place(fs: Filesystem) -> bool:
-    """Whether downloads are written by a backend of another package."""
+    """Whether a backend of another package writes downloads."""
     while (behind := fs_behind(fs)) is not None:
         fs = behind
     name = "_get_file" if fs.async_impl else "get_file"
@@ -468,10 +468,10 @@ def _writes_in_place(fs: Filesystem) -> bool:
 
 
 def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> _Made:
-    """Make the folders of the targets. Errors in ``passed`` are ignored: the downloads that they prevent will
-    raise them again."""
+    """Make the folders of the targets. Errors of the kinds ``passed`` are ignored, as the downloads to those
+    folders will raise them."""
     targets = [b for _, b in pairs]
-    # the marker of a folder on an object store: the folder is what it stands for
+    # the marker object of a folder in an object store stands for the folder
     markers = {b for a, b in pairs if a.endswith("/") and b.endswith("/")}
     made: list[str] = []
     for parent in dict.fromkeys(
@@ -541,7 +541,7 @@ def get(
 
 
 def _local_path(path: str) -> str:
-    """A path on this machine, absolute and with slashes."""
+    """An absolute local path with forward slashes."""
     if path.startswith(("file://", "local://")):
         path = path.partition("://")[2]
     absolute = os.path.abspath(os.path.expanduser(path))
@@ -595,7 +595,7 @@ def put(
 def _local_sources(
     here: AbstractFileSystem, given: str | list[str], recursive: bool, maxdepth: Depth
 ) -> tuple[list[str], set[str]]:
-    """What of this machine is to be sent, and which of it are folders."""
+    """The local paths to upload, and which of them are folders."""
     sources = here.expand_path(given, recursive=recursive, maxdepth=maxdepth)
     folders = _folders_among(sources)
     if isinstance(given, str) and (not recursive or maxdepth is not None):

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 _LEAST, _MOST = 2**16, 5 * 2**20
-"""Bytes that a directory is read by; the latter are also what caches of blocks fetch at a time, and rather
-come over a network in one request than in two."""
+"""Bytes read at a time from an archive's directory, at least and at most; the latter is the block size of
+caches."""
 _GAP = 2**16
-"""Bytes between two reads that are read over, so that the reads count as one after the other."""
+"""Two reads with a gap up to this many bytes are joined, by reading the gap as well."""
 _SMALL = 2 * _MOST
-"""Bytes up to which an archive may be kept whole, which is what a cache of blocks would keep of it."""
+"""Bytes up to which an archive may be read whole; a cache of blocks would keep as much."""
 _FAR_READS = 2
-"""Reads here and there of a small archive that are made before all of it is read."""
+"""Scattered reads of a small archive after which it is read whole."""
 
 
 class ArchiveBytes:
@@ -65,14 +65,14 @@ class ArchiveBytes:
     def _set_file(self, file: IO[bytes]) -> None:
         self.file = file
         self._descriptor = _descriptor(file)
-        # asked now: in a child the file's filesystem may not even be asked what it is
+        # now: a child may not be allowed to use the file's filesystem
         self._inheritable = self._descriptor is not None or not _shares_offset(file)
         self._stale = False
         self._next = 0
         """Where the last read ended."""
         self._was_read_whole = False
         if self._descriptor is not None and file.writable():
-            file.flush()  # what is in its buffer is behind the descriptor's back
+            file.flush()  # the descriptor does not see buffered data
 
     @property
     def local(self) -> bool:
@@ -95,30 +95,30 @@ class ArchiveBytes:
                 self._next = position + len(data)
                 return data
             except BaseException:
-                # a codec that was interrupted by its file's failure would go on with wrong bytes
+                # after a failure of its file a codec would return wrong bytes
                 self._stale = self.decodes
                 raise
 
     def bring(self, position: int, size: int) -> None:
-        """Have bytes that are about to be read in several steps come in one request, unless they are many."""
+        """Prefetch bytes that will be read in several steps by one request, unless they are too many."""
         if self._descriptor is None and 0 <= position and size <= _MOST and _reads_little(self.file):
             self.read_at(position, size)
 
     def read_through(self) -> None:
-        """Note that the directory lies between the members: most of a small archive is read for it."""
+        """Note that headers lie between the members, so that most of a small archive is read for them."""
         if self._descriptor is None and _reads_little(self.file) and self.size() <= _MOST:
             self._far_reads = 0
 
     def _gather(self, file: Any, position: int, size: int) -> None:
-        """Before a read: read a small archive whole if more than a few bytes of it are wanted, and what lies
-        between reads that are close together, so that the file reads on in one response."""
+        """Before a read: read a small archive whole after scattered reads, and close a small gap to the last
+        read, so that the file is read in order by one response."""
         all_of_it = file.size
         near = 0 <= position - self._next <= _GAP
         end = all_of_it if size < 0 else min(position + size, all_of_it)
         lacking = position < end and not file.cache.holds(position, end)
         if all_of_it <= _SMALL and lacking and not self._was_read_whole:
             if near or self._far_reads <= 0:
-                self._was_read_whole = True  # once: a file whose server ignores ranges may not keep all
+                self._was_read_whole = True  # only once, as the file may not keep it all
                 file.seek(0)
                 file.read()
             else:
@@ -139,7 +139,7 @@ class ArchiveBytes:
         self.file.close()
 
     def _open_descriptor(self) -> int:
-        if self.file.closed:  # its number may belong to another file by now
+        if self.file.closed:  # the number may have been reused
             raise ValueError(f"{self.name} was closed")
         assert self._descriptor is not None
         return self._descriptor
@@ -150,15 +150,13 @@ class ArchiveBytes:
                 advice = "Make the archive filesystem of a path or URL instead of a file object"
                 refuse(self, f"The file object of {self.name}", advice)
             if not is_mine(self):
-                hooks.immortalize(
-                    self.file
-                )  # the parent's; closing it could wait for a thread that is not here
+                hooks.immortalize(self.file)  # the parent's; closing it could wait for a thread of the parent
                 own(self)
             self._set_file(self.reopen())
         return self.file
 
     def after_fork(self) -> None:
-        """In a child, before anything is read: nobody holds the lock here."""
+        """In a child: renew the lock, which a thread of the parent may have held."""
         busy = not self._lock.acquire(blocking=False)
         self._lock = threading.Lock()
         if self._descriptor is None and not isinstance(self.file, io.BytesIO):
@@ -249,7 +247,7 @@ class DirectoryView(View):
     def _fetch(self, size: int) -> None:
         begin = self._held_at + len(self._held)
         gap = self._at - begin
-        # over a network headers come with what lies between them, where a block has more than two of them
+        # over a network also fetch what lies between headers, if a block holds more than two of them
         far = self._step if self._source.local else _MOST // 2
         close = self._held and -len(self._held) <= gap <= far
         self._step = min(2 * self._step, _MOST) if close else _LEAST
@@ -291,7 +289,7 @@ def _descriptor(file: IO[bytes]) -> int | None:
 def _shares_offset(file: IO[bytes]) -> bool:
     """Whether parent and child move each other's position in a file that is no plain one."""
     if getattr(getattr(file, "fs", None), "local_file", False) is True:
-        return False  # below its codec it has a position of its own
+        return False  # the file below the codec has a position of its own
     return _descriptor_of(file) is not None
 
 
@@ -299,7 +297,7 @@ def _pread(descriptor: int, size: int, position: int) -> bytes:
     if size < 0:
         size = max(os.fstat(descriptor).st_size - position, 0)
     data = os.pread(descriptor, size, position)
-    while 0 < len(data) < size:  # at the end, or more than one call gives
+    while 0 < len(data) < size:  # a system call may return fewer bytes
         more = os.pread(descriptor, size - len(data), position + len(data))
         if not more:
             break

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 try:
     from lzma import LZMAError
-except ImportError:  # Python can be built without it, and then raises none
+except ImportError:  # Python built without lzma
     LZMAError = zlib.error  # type: ignore[misc, assignment]  # one that is listed anyway
 
 DAMAGED: Errors = (EOFError, zlib.error, LZMAError, SeekError)
@@ -47,7 +47,7 @@ DAMAGED: Errors = (EOFError, zlib.error, LZMAError, SeekError)
 
 
 class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
-    """A folder was to be read; programs catch any of the classes."""
+    """A folder was opened for reading; programs catch any of these classes."""
 
 
 def member_is_folder(path: str) -> IsADirectoryError:
@@ -142,7 +142,7 @@ class FileArchive(AbstractArchiveFileSystem):
         if self.of is not None:
             self.of.close()
             if self._archive_bytes is not None and not self._archive_bytes.file.closed:
-                self._archive_bytes.close()  # opened anew in a child
+                self._archive_bytes.close()  # opened again in a child
 
     def close(self) -> None:
         """Close the archive; its members can no longer be read."""
@@ -157,7 +157,7 @@ class FileArchive(AbstractArchiveFileSystem):
             self.close()
         except Exception as error:  # a finalizer has no caller
             if self._reported_errno is not None and getattr(error, "errno", None) == self._reported_errno:
-                return  # a disk that is full, which who wrote knows of
+                return  # a full disk, for which the write has raised
             import logging
 
             logging.getLogger("fsspec").exception("%s could not be closed", self._archive_name)
@@ -212,7 +212,7 @@ class MemberFile(io.BufferedIOBase):
         return f
 
     def _after_fork_in_child(self) -> None:
-        hooks.immortalize(self._f)  # its buffer may be locked by a thread that is not here
+        hooks.immortalize(self._f)  # a thread of the parent may hold the lock of its buffer
         self._f = None
 
     def _call(self, method: str, *args: Any) -> Any:
@@ -220,7 +220,7 @@ class MemberFile(io.BufferedIOBase):
         try:
             return getattr(f, method)(*args)
         except BaseException as error:
-            self._f = None  # it may have lost bytes: what follows is read from our position anew
+            self._f = None  # it may have lost bytes: opened again at this position
             if isinstance(error, self.fs._damage_errors):
                 raise self.fs._as_corrupt(error, self.path) from error
             raise
@@ -330,7 +330,7 @@ class MemberWriter(io.BufferedIOBase):
         f, self._f = getattr(self, "_f", None), None
         if f is not None:
             f.close()
-        self.fs = None  # with the last reference to it the archive is finished
+        self.fs = None  # the archive is finished when its last member drops it
 
     def _after_fork_in_child(self) -> None:
         hooks.immortalize(self._f)  # the parent's: closing it would write into the archive

@@ -85,7 +85,7 @@ class Cache(ChainedFileSystem):
             raise TypeError(
                 f"cache_storage_mode is a number of permission bits, as 0o770, not {cache_storage_mode!r}"
             )
-        self.kwargs = target_options or {}
+        self.kwargs: dict[str, Any] = target_options or {}
         self.fs: Any = fs
         if target_protocol is None:
             assert fs is not None
@@ -94,7 +94,7 @@ class Cache(ChainedFileSystem):
             self.fs = filesystem(target_protocol, **self.kwargs)
         self.target_protocol: str = target_protocol
         self.cache_check: float = as_number("cache_check", cache_check, "seconds")
-        self.check_files = as_bool("check_files", check_files)
+        self.check_files: bool = as_bool("check_files", check_files)
         self.expiry: float = as_number("expiry_time", expiry_time, "seconds")
         self.compression = compression
         self.cache_storage_mode = cache_storage_mode
@@ -113,10 +113,10 @@ class Cache(ChainedFileSystem):
         self._changed_here: set[str] = set()  # paths whose copies in read-only folders are out of date
         self._traffic_counts = Traffic()
         self._local_fs = filesystem("file")
-        self.async_impl = is_awaitable(self.fs)
-        self.mirror_sync_methods = self.fs.mirror_sync_methods
-        self.sep = self.fs.sep
-        self.root_marker = self.fs.root_marker
+        self.async_impl: bool = is_awaitable(self.fs)
+        self.mirror_sync_methods: bool = self.fs.mirror_sync_methods
+        self.sep: str = self.fs.sep
+        self.root_marker: str = self.fs.root_marker
         # as the target strips paths
         self._strip_protocol = _stripping(type(self), self.fs)  # type: ignore[assignment, method-assign]
         # the target's, even if the class has its own: as upstream
@@ -269,7 +269,7 @@ class Cache(ChainedFileSystem):
     def load_cache(self) -> None:
         """Read the table of the copies, as other processes may have changed it."""
         self._metadata.load()
-        self.last_cache = time.time()
+        self.last_cache: float = time.time()
 
     def _mkcache(self) -> None:
         """Make the folder that is written to; called before a file is put there."""

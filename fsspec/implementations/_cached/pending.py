@@ -63,7 +63,7 @@ class LocalTempFile:
 
     _owning_cache: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
     _drop_finalizer: Any = None
-    placed = False
+    placed: bool = False
     failed: OSError | None = None
     """What writing the local file raised."""
     becomes: str | None = None

@@ -149,7 +149,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self._connect_to(loop, session)
         self._details = {"name": url, "size": size, "type": "file"}
         # some caches fetch as they are made
-        self.fs, self.size, self.kwargs = fs, size, kwargs
+        self.kwargs: dict[str, Any] = kwargs
+        self.fs, self.size = fs, size
         streams = getattr(fs, "_open_streams", None)
         self._reading_ahead = ReadAhead(self, weakref.WeakSet() if streams is None else streams)
         super().__init__(

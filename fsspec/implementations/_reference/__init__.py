@@ -1,6 +1,6 @@
 """Files that are parts of other files; the filesystem is `reference`, which reads by `reading`.
 
-A reference by itself is `parsing`, many at once `joining`.  They come from documents (`spec`, `templates`) or
-from tables (`parquet`, `table`, `layout`), found by `loading`; the folders that their keys make up are a
-`tree`.
+`parsing` interprets one reference, `joining` plans the reading of many.  References come from documents
+(`spec`, `templates`) or from tables (`parquet`, `table`, `layout`); `loading` finds them and the filesystems
+of their targets.  `tree` holds the folders that the keys imply.
 """

@@ -1,12 +1,12 @@
 """Reading many references with few requests.
 
-`ReadPlan` takes the references that are wanted, has ready the contents that they are
-themselves, and joins the parts of other files into blocks, each to be fetched at once.
-Fetching is the filesystem's; it hands every block, or the error in its place, back, and
-the parts are cut out of it then, so that no block is kept.
+`ReadPlan` takes references, stores the results of those that hold their contents, and joins
+the parts of other files into blocks, each of which is fetched by one request.  The filesystem
+fetches a block and passes it, or the exception, to `ReadPlan.take`, which cuts out the parts, so
+that no block is kept.
 
-A part that comes short is settled by the size of its target: where that ends there, what
-came is all there is; else it is an error, for the answer was cut off.
+Whether a part that came short is an error depends on the size of its target: if the target ends
+there it is complete, otherwise the response was cut off.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from fsspec.implementations._reference.parsing import (
 logger: logging.Logger = logging.getLogger("fsspec.reference")
 
 Range = tuple[str, int, int, int]
-"""A part that is wanted: URL, start, end, and its position among the wanted."""
+"""A requested part: URL, start, end, and its position among the requested."""
 
 
 class Block(NamedTuple):
-    """What is fetched at once: a range of a target, and the parts in it. All of a target, or a slice counted
-    from its end, is a block whose parts have no range (both ends are 0): each is the whole block."""
+    """What one request fetches: a range of a target, and the parts in it. If it is the whole target, or a
+    slice counted from its end, the ranges of its parts are 0, 0: each part is the whole block."""
 
     url: str
     start: int | None
@@ -64,7 +64,7 @@ def sliced(part: Part, start: int | None, end: int | None) -> Part:
 
 
 def failed(key: str, url: str, error: BaseException) -> BaseException:
-    """The error to raise where a target's filesystem raised ``error``."""
+    """The error of a reference for an ``error`` of its target's filesystem."""
     if isinstance(error, (ForkError, ReferenceNotReachable)):
         return error
     made = ReferenceNotReachable(key, url)
@@ -83,21 +83,21 @@ def not_found(error: BaseException) -> BaseException:
 
 
 def short(key: str, part: Part, got: int) -> ReferenceNotReachable:
-    """The error for a part of which the target had only so many bytes."""
+    """The error for a part of which only ``got`` bytes came."""
     assert part.start is not None and part.end is not None
     reason = f"{got} of {part.end - part.start} bytes at offset {part.start} came"
     return ReferenceNotReachable(key, part.url, reason)
 
 
 class ReadPlan:
-    """What has to be read for some references.
+    """The plan of reading several references.
 
     ``keys``: of the references.
     ``slices``: start and end for each, where not all are wanted whole.
     ``lookup``: gives the reference of a key, or raises KeyError.
     ``target``: see `parsed`.
     ``max_gap``, ``max_block``: see `fsspec.utils.merge_offset_ranges`.
-    ``results``: bytes or an exception for each of ``keys``, when all blocks were given back.
+    ``results``: bytes or an exception for each of ``keys``, once all blocks were taken.
     ``blocks``: what to fetch.
     ``short``: by URL the parts that came short, with the bytes that came; `settle` needs the sizes of
         these targets.
@@ -123,7 +123,7 @@ class ReadPlan:
             try:
                 value = lookup(key)
                 if slices is None and type(value) is list and len(value) == 3:
-                    # the usual one, without a detour: there may be hundreds of thousands
+                    # the common form, inlined for speed: there may be hundreds of thousands
                     url, offset, length = value
                     if type(url) is str and type(offset) is type(length) is int and offset >= 0 < length:
                         add((url, offset, offset + length, position))
@@ -161,14 +161,14 @@ class ReadPlan:
         joined = zip(*merge_offset_ranges(urls, starts, ends, max_gap, max_block, sort=False))
         at, count = 0, len(ranges)
         for url, start, last in joined:
-            # they were joined in this very order, so what does not fit begins the next block
+            # joined ranges are in this order, so a part that does not fit begins the next block
             begin = at
             while at < count and ends[at] <= last and starts[at] >= start and urls[at] == url:
                 at += 1
             self.blocks.append(Block(url, start, last, ranges[begin:at]))
 
     def take(self, block: Block, data: bytes | BaseException) -> None:
-        """Cut the parts out of a block that was fetched; an exception stands for all of them."""
+        """Cut the parts out of a fetched block; an exception becomes the result of each."""
         results = self.results
         _log(f"{len(block.members)} references", block)
         if isinstance(data, BaseException):
@@ -192,7 +192,7 @@ class ReadPlan:
             results[position] = came
 
     def settle(self, url: str, size: int | None) -> None:
-        """Put an error in place of each part that came short, unless a target of that size has no more."""
+        """Make the short parts of a target errors, unless the target of that size ends there."""
         for (_, start, end, position), came in self.short.pop(url):
             part = Part(url, start, end)
             if not ends_there(part, len(came), size):
@@ -200,7 +200,7 @@ class ReadPlan:
 
 
 def ends_there(part: Part, got: int, size: int | None) -> bool:
-    """Whether a target of a size has no more bytes in a part than came."""
+    """Whether a target of a given size has no more than the ``got`` bytes of a part."""
     assert part.start is not None and part.end is not None
     return size is not None and part.start + got >= min(part.end, size)
 

@@ -28,7 +28,7 @@ _DOCUMENTS = (".json", ".jsn")
 def load(
     fo: StrPath | Mapping[str, Any], protocol: str | None, options: Mapping[str, Any], cache_size: int
 ) -> Mapping[str, Any] | LazyReferenceMapper:
-    """The document or the mapper that ``fo`` stands for.
+    """Load the references of ``fo``: a document or a mapper.
 
     ``fo``: a document or mapping; or the URL of a JSON file, or of a folder of parquet tables.
     ``protocol``, ``options``: of the filesystem that a URL is read from; ``compression`` among the options is
@@ -54,7 +54,7 @@ def load(
     if not path.endswith(_DOCUMENTS) and compression is None:
         if fs._is_taken(f"{path.rstrip('/')}/.zmetadata"):
             mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
-            mapper.setup()  # what is wrong with it is raised here
+            mapper.setup()  # raises errors of its metadata now
             return mapper
         if fs.isdir(path):
             raise FileNotFoundError(
@@ -82,7 +82,7 @@ class Targets:
         self._wrapped: dict[int, Any] = {}
 
     def forget(self) -> None:
-        """Drop the awaitable faces of blocking filesystems; they are made anew when needed."""
+        """Drop the awaitable wrappers of blocking filesystems; new ones are made when needed."""
         self._wrapped = {}
 
     def table(
@@ -136,15 +136,15 @@ class Targets:
             ) from error
 
     def as_awaitable(self, fs: AbstractFileSystem) -> AsyncFileSystem:
-        """An instance as one that can be awaited here. Raises TypeError if it is no filesystem. Raises
-        ValueError if it is awaited on other loops than the one of references."""
+        """An instance, wrapped if it blocks. Raises TypeError: it is no filesystem. Raises ValueError: it
+        lives on another loop than the filesystem of references."""
         if not hasattr(fs, "async_impl"):
             raise TypeError(f"the filesystem of targets is {type_name(fs)}; give one, or its options")
         if not is_awaitable(fs):
             wrapped = self._wrapped.get(id(fs))
             if wrapped is None:
                 wrapped = filesystem("asyncwrapper", fs=fs, asynchronous=self.asynchronous)
-                self._wrapped[id(fs)] = wrapped  # which keeps the filesystem, and so its id
+                self._wrapped[id(fs)] = wrapped  # it refers to the filesystem, whose id stays unique
             return cast("AsyncFileSystem", wrapped)
         awaited = cast("AsyncFileSystem", fs)
         if awaited.asynchronous != self.asynchronous:
@@ -156,7 +156,7 @@ class Targets:
 
 
 def _protocols(references: Mapping[str, Any], target: str | None) -> Iterable[str | None]:
-    """Those that are in use, in the order of the references; a mapper is not gone through."""
+    """The protocols of the targets, in the order of the references; not of a mapper, which would load it."""
     known: dict[str, None] = {}
     if isinstance(references, dict):
         for value in references.values():

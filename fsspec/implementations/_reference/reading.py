@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 _WHOLE_ANSWERS = frozenset(
     f"fsspec.implementations.{name}" for name in ("http", "http_sync", "local", "memory")
 )
-"""Filesystems whose short answers are the end of the file, for a cut one raises."""
+"""Modules of filesystems that raise for a cut response, so that short data means the end of the file."""
 
 Wanted = tuple[list[str], "list[tuple[int | None, int | None]] | None"]
-"""Keys, and a slice for each where not all are wanted whole."""
+"""Keys, and a slice for each, or None if all are read whole."""
 
 
 class ReferenceReading(AsyncFileSystem):
@@ -71,15 +71,15 @@ class ReferenceReading(AsyncFileSystem):
 
     @property
     def _is_lazy(self) -> bool:
-        """Whether looking at references may ask somebody for them."""
+        """Whether looking references up may make requests."""
         return not isinstance(self.references, dict)
 
     async def _off_loop(self, func: Callable[..., T], *args: Any) -> T:
-        """Call what may have to load references, without keeping the loop waiting."""
+        """Call a function that may load references, in a thread if so, to keep the loop free."""
         return await asyncio.to_thread(func, *args) if self._is_lazy else func(*args)
 
     def _reference_of(self, path: str) -> bytes | Part:
-        """What the reference of a path says."""
+        """The contents or the part that the reference of a path stands for."""
         try:
             value = self.references[path]
         except KeyError as error:
@@ -154,7 +154,8 @@ class ReferenceReading(AsyncFileSystem):
         return ReadPlan(*wanted, self.references.__getitem__, self.target, gap, self.max_block)
 
     def _by_filesystem(self, plan: ReadPlan) -> tuple[list[tuple[Any, list[Block]]], list[tuple[Any, Block]]]:
-        """The blocks of blocking filesystems, by filesystem; and the others, each with its filesystem."""
+        """The blocks of blocking filesystems, grouped by filesystem; and those of awaitable ones, in
+        pairs."""
         blocking: dict[int, tuple[Any, list[Block]]] = {}
         awaited: list[tuple[Any, Block]] = []
         known: dict[str, Any] = {}
@@ -190,21 +191,22 @@ class ReferenceReading(AsyncFileSystem):
             plan.take(block, data)
             if block.url in plan.short:
                 size = await _size_of_awaited(source, block.url)
-                if block.url in plan.short:  # another block of it may have been settled meanwhile
+                if block.url in plan.short:  # unless another block has settled it meanwhile
                     plan.settle(block.url, size)
-            if on_error == "raise":  # what else is under way is given up
+            if on_error == "raise":  # other fetches are cancelled
                 raise_first(plan.results[position] for _, _, _, position in block.members)
 
         await run_concurrently(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
 
     def fetch_blocks(self, *args: Any) -> None:
-        """As `_fetch_blocks`, for blocking callers."""
+        """`_fetch_blocks` for blocking callers."""
         sync(self.loop, self._fetch_blocks, *args)
 
     def _cat_many(
         self, wanted: Wanted, max_gap: int | None, on_error: str, batch_size: int | None, kwargs: Options
     ) -> PlanOf[list[Any]]:
-        """What many references say, or slices of it, in order; the callback gets them all at once."""
+        """The contents of many references, or slices of them, in order; the callback is called once for
+        all."""
         callback, kwargs = split_callback(kwargs)
         plan = (
             (yield local(self._planned_reads, wanted, max_gap))
@@ -387,14 +389,14 @@ class reference_errors:
 
 
 def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
-    """Refuse bytes of a part that are fewer than its target has."""
+    """Raise if a part has fewer bytes than its target holds of it."""
     if not joining.ends_there(part, len(data), size):
         raise joining.short(path, part, len(data))
 
 
 def _size_of(source: AbstractFileSystem, url: str) -> int | None:
-    """The bytes that a target has at least, where it blocks; None where it cannot be found. A filesystem that
-    raises where an answer was cut off need not be asked."""
+    """The size of a target on a blocking filesystem; None if it cannot be found. 0, without a request, for
+    filesystems that raise for a cut response."""
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
@@ -404,7 +406,7 @@ def _size_of(source: AbstractFileSystem, url: str) -> int | None:
 
 
 async def _size_of_awaited(source: AsyncFileSystem, url: str) -> int | None:
-    """As `_size_of`, of a target that is awaited."""
+    """As `_size_of`, on an awaitable filesystem."""
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
@@ -414,7 +416,7 @@ async def _size_of_awaited(source: AsyncFileSystem, url: str) -> int | None:
 
 
 def blocking_of(source: AbstractFileSystem) -> AbstractFileSystem | None:
-    """The filesystem that blocks behind an awaitable one; None where there is none."""
+    """The blocking filesystem that an awaitable one wraps; None if it wraps none."""
     return getattr(source, "sync_fs", None)
 
 
@@ -442,6 +444,6 @@ def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> 
 
 
 def _slice_of_all(paths: list[str], kwargs: Options) -> list[tuple[int | None, int | None]] | None:
-    """The slice that ``start`` and ``end`` among the keywords mean, for each path; None for whole files."""
+    """The slice given by ``start`` and ``end`` in the keywords, for each path; None for whole files."""
     part = kwargs.pop("start", None), kwargs.pop("end", None)
     return None if part == (None, None) else [part] * len(paths)

@@ -1,7 +1,6 @@
-"""The folders that the keys of references make up.
+"""The folders that the keys of references imply.
 
-Made of the keys once, when it is first asked for anything beyond a key; then it follows
-what is added and removed.
+Built from the keys when first needed, then updated as keys are added and removed.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class KeyTree:
             held[key] = held[key] | _FILE if key in held else _FILE
 
     def _made(self, folder: str) -> dict[str, int]:
-        """Make a folder, and those above it that there are not yet."""
+        """Add a folder and its missing parents."""
         made: dict[str, int] = {}
         self.folders[folder] = made
         while folder:
@@ -52,7 +51,7 @@ class KeyTree:
         return made
 
     def add(self, key: str) -> None:
-        """Take up a key, new or not."""
+        """Add a key, if it is new."""
         folder = key.rpartition("/")[0]
         held = self.folders.get(folder)
         if held is None:
@@ -62,11 +61,11 @@ class KeyTree:
         self.length = len(self.references)
 
     def replaced(self, key: str) -> None:
-        """The reference of a key was replaced, so that entries with its size are out of date."""
+        """Drop cached entries with the size of a key, as its reference was replaced."""
         self._listings.pop(key.rpartition("/")[0], None)
 
     def remove(self, key: str) -> None:
-        """Let go of a key, and of folders that nothing is in any more."""
+        """Remove a key, and folders that are empty then."""
         self._unlink(key, _FILE)
         self.length = len(self.references)
         folder = key.rpartition("/")[0]
@@ -96,7 +95,7 @@ class KeyTree:
         return list(held)
 
     def entries(self, folder: str) -> list[dict[str, Any]] | None:
-        """As `names`, with sizes: None for references to all of another file."""
+        """As `names`, as entries; the size is None for references to a whole file."""
         held = self.folders.get(folder)
         if held is None:
             return None
@@ -113,7 +112,7 @@ class KeyTree:
         return listing.copy()
 
     def below(self, folder: str, depth: int | None, withdirs: bool) -> Iterator[str]:
-        """Everything below a folder, so many levels down."""
+        """Everything below a folder, up to ``depth`` levels."""
         level: Iterable[str] = [folder]
         while level and (depth is None or depth > 0):
             deeper: list[str] = []
@@ -130,7 +129,7 @@ class KeyTree:
 
 
 def size_if_valid(key: str, value: object) -> int | None:
-    """The size of a reference; None for one that makes no sense, which reading it will raise."""
+    """The size of a reference; None for an invalid one, for which reading raises."""
     try:
         return size_of(key, value)
     except ValueError:

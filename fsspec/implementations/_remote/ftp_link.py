@@ -47,11 +47,11 @@ _ONLY = {"tlsv1": "TLSv1", "tlsv1_1": "TLSv1_1", "tlsv1_2": "TLSv1_2"}
 
 
 class TransferDone(Exception):
-    """Raised by what takes in a download, when it has enough."""
+    """Raised by the receiver of a download to end it."""
 
 
 class _Watched(ftplib.FTP):
-    """A client whose control connection is watched from its beginning."""
+    """A client whose control connection is watched before it connects."""
 
     host: str
     port: int
@@ -77,7 +77,8 @@ class _Watched(ftplib.FTP):
         return self.welcome
 
     def getline(self) -> str:
-        """A line of a reply; one without an end was cut off, and is none: "213 1" may be of 213 1000."""
+        """A line of a reply. Raises if it has no line end, as it was cut: "213 1" may be part of "213
+        1000"."""
         assert self.file is not None
         line = self.file.readline(self.maxline + 1)
         if len(line) > self.maxline:
@@ -100,7 +101,7 @@ class ImplicitFTPTLS(_Watched, ftplib.FTP_TLS):
 
     @property
     def sock(self) -> ssl.SSLSocket | None:
-        """The control connection; what is put here is given TLS."""
+        """The control connection; a socket that is set is wrapped in TLS."""
         return self._tls_socket
 
     @sock.setter
@@ -111,7 +112,7 @@ class ImplicitFTPTLS(_Watched, ftplib.FTP_TLS):
 
 
 def context(tls: bool | str, verify: bool | str) -> ssl.SSLContext:
-    """How TLS is spoken; see `FTPFileSystem`."""
+    """The TLS context for the options of `FTPFileSystem`."""
     made = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
     if not verify:
         made.check_hostname = False
@@ -175,7 +176,7 @@ class FTPLink(ClientLink):
     def __init__(self, fs: Any, name: str) -> None:
         super().__init__(fs, name)
         self.ftp: Any = None
-        self.unknown: set[str] = set()  # commands that the server has not
+        self.unknown: set[str] = set()  # commands that the server does not support
         self._typed: tuple[Any, str] = None, ""  # a client, and the type of transfers that it has set
         self._begun = False
 
@@ -242,7 +243,7 @@ class FTPLink(ClientLink):
                 raise EOFError(str(error)) from error
             raise
         except BaseException as error:
-            self._give_up(ftp)  # what the server says next is an answer to something else
+            self._give_up(ftp)  # the next reply would belong to the interrupted command
             if isinstance(error, LOST):
                 self.check_owner()
             raise
@@ -253,7 +254,7 @@ class FTPLink(ClientLink):
 
     # what is done with it ---------------------------------------------------------
     def command(self, text: str, repeat: bool = False) -> str:
-        """The answer to one command."""
+        """The reply to one command."""
         return str(self.run(lambda ftp: ftp.sendcmd(text), repeat))
 
     def size(self, path: str) -> int | None:
@@ -290,7 +291,7 @@ class FTPLink(ClientLink):
                 ftp.sendcmd(f"REST {rest}")
             self._begun = not command.startswith(_READING)
             reply = ftp.sendcmd(command)
-            if reply[0] == "2":  # some say twice that they are ready
+            if reply[0] == "2":  # some servers send 2xx before 1xx
                 reply = ftp.getresp()
             if reply[0] != "1":
                 raise ftplib.error_reply(reply)
@@ -304,7 +305,8 @@ class FTPLink(ClientLink):
         return cast("socket.socket", conn)
 
     def download(self, command: str, take: Callable[[bytes], Any], start: int = 0, kind: str = "I") -> None:
-        """Give what a command sends to ``take``, part by part, until that raises `TransferDone`."""
+        """Pass the data of a command to ``take`` in parts, until the end or until that raises
+        `TransferDone`."""
 
         def transfer(ftp: ftplib.FTP) -> None:
             self._set_type(ftp, kind)
@@ -318,7 +320,7 @@ class FTPLink(ClientLink):
                     except TransferDone:
                         done = True
                         break
-                    except Exception as error:  # the taker's: no fault of the connection
+                    except Exception as error:  # an error of ``take``, not of the connection
                         raise _Local from error
                 if not done:
                     _end_tls(conn)
@@ -346,7 +348,7 @@ class FTPLink(ClientLink):
                 whole = is_mine(self)
             finally:
                 if not whole and is_mine(self):
-                    # closed in good order it would be a file that ends here
+                    # an orderly close would make it a complete, shorter file
                     conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 conn.close()
             ftp.voidresp()
@@ -355,12 +357,12 @@ class FTPLink(ClientLink):
 
     @property
     def upload_begun(self) -> bool:
-        """Whether the last operation came to the point where it changes what it writes to."""
+        """Whether the last upload has begun to change its target."""
         return self._begun
 
 
 class _Local(OSError):
-    """Wraps an error on this side of a transfer, so that the connection is not taken for lost."""
+    """Wraps a local error during a transfer, so that the connection does not count as lost."""
 
 
 def _source_parts(parts: Iterable[Any]) -> Iterable[Any]:
@@ -372,5 +374,5 @@ def _source_parts(parts: Iterable[Any]) -> Iterable[Any]:
 
 def _end_tls(conn: socket.socket) -> None:
     if isinstance(conn, ssl.SSLSocket):
-        with suppress(OSError):  # all that was sent has arrived, or the server's answer will say so
+        with suppress(OSError):  # the server's reply says whether all data arrived
             conn.unwrap()

@@ -1,11 +1,11 @@
 """What the connections of FTP, SFTP and SMB have in common.
 
-Each has ``run(operation, repeat=False)``: what an operation makes of the connection, which is made anew
-where it was lost; with ``repeat`` an operation that was under way is tried once more, for it changes nothing.
+Each has ``run(operation, repeat=False)``, which calls ``operation`` with the connection, after connecting
+again if it was lost. With ``repeat``, for operations that change nothing, one that failed is tried once more.
 
-What makes the connections is the method ``_connect`` of the filesystem, which derived classes override: it
-sets the attributes for the clients, which lead to the link, and is called where there is no connection and
-one is needed, in each process. A link must not hold its filesystem.
+Connections are made by the method ``_connect`` of the filesystem, which derived classes may override. It sets
+the client attributes, which are stored in the link, and is called in each process when a connection is needed
+and there is none. A link must not refer to its filesystem.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class OwnedLink:
         own(self)
 
     def check_owner(self) -> None:
-        """Raise `ForkError` in a forked child, which may still be in the parent's calls."""
+        """Raise `ForkError` in a forked child, which may be inside a call of the parent."""
         if not is_mine(self):
             advice = "It is the parent's, which goes on with it; begin it anew in this process"
             refuse(self, f"the transfer from or to the {self.protocol} server {self.name}", advice)
 
 
 class ClientLink(OwnedLink):
-    """A link with clients, which the filesystem's ``_connect`` sets through `put`."""
+    """A link that stores client objects, which the filesystem's ``_connect`` sets by `put`."""
 
     def __init__(self, fs: Any, name: str) -> None:
         super().__init__(name)
@@ -47,11 +47,11 @@ class ClientLink(OwnedLink):
         self._filesystem = weakref.ref(fs)
 
     def _connected(self) -> bool:
-        """Whether a request can be made, as far as is known."""
+        """Whether the connection is usable, as far as is known."""
         raise NotImplementedError
 
     def _watch(self) -> None:
-        """See that no child of this process keeps the sockets of the clients."""
+        """Watch the sockets of the clients, so that children cover them."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -59,12 +59,12 @@ class ClientLink(OwnedLink):
         raise NotImplementedError
 
     def refresh(self) -> bool:
-        """See that there is a connection; whether it is a new one."""
+        """Connect, if there is no usable connection; whether a new one was made."""
         with self.lock:
             if self._connecting or self._connected():
                 return False
             self.close()
-            self._connecting = True  # what asks for the clients meanwhile, is given what is set by then
+            self._connecting = True  # `get` returns clients set so far, without connecting again
             try:
                 self._connect()
                 self._watch()
@@ -89,7 +89,7 @@ class ClientLink(OwnedLink):
             return getattr(self, name)
 
     def put(self, name: str, client: Any) -> None:
-        """Go on with another client, or with a new one where that is None."""
+        """Set a client; None to connect again when it is next needed."""
         with self.lock:
             setattr(self, name, client)
             if client is not None and not self._connecting:
@@ -97,8 +97,8 @@ class ClientLink(OwnedLink):
 
 
 class FilesLink(OwnedLink):
-    """A link with open files, ``remotes``. Closing a file is a request; where a finalizer closes one in the
-    middle of another request, that is done before the next."""
+    """A link with open files, ``remotes``. Closing one is a request: if a finalizer does so during another
+    request, it is postponed until before the next one."""
 
     lost: ClassVar[tuple[type[Exception], ...]]
     """What requests raise where the connection is lost."""
@@ -111,7 +111,7 @@ class FilesLink(OwnedLink):
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the lock for a request, before which the files are closed that finalizers have left."""
+        """Hold the lock for a request, after closing files whose closing was postponed."""
         with self.lock:
             outer = self._busy
             try:
@@ -129,7 +129,7 @@ class FilesLink(OwnedLink):
             self.forget(remote)
 
     def forget(self, remote: Any) -> None:
-        """Let go of a remote file that is closed, or was lost with its connection."""
+        """Forget a remote file that is closed, or was lost with its connection."""
         self.remotes.discard(remote)
 
     def _is_alive(self) -> bool:
@@ -137,7 +137,7 @@ class FilesLink(OwnedLink):
         raise NotImplementedError
 
     def close_file(self, remote: Any) -> None:
-        """Close a remote file, now or where that is not possible before the next request."""
+        """Close a remote file, now or, during another request, before the next one."""
         hooks.check()
         if not is_mine(self) or remote not in self.remotes:
             return

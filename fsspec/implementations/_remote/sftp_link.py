@@ -4,11 +4,10 @@ An `SFTPLink` is used by one thread at a time, for the length of an operation. W
 hung up, the next operation begins with a new connection; one that was under way is tried
 once more on it if it changes nothing.
 
-paramiko serves a connection by a thread, which a forked child has not: there nothing of
-paramiko's may be called again or finalized, or it would wait for that thread. Therefore
-a link holds every remote file that is open, the child keeps the link for good, and each
-operation begins by asking whose link it is. The socket itself is watched, and dead in the
-child; see `fsspec._fork.sockets`.
+paramiko serves a connection by a thread, which a forked child does not have: calling or
+finalizing an object of paramiko there would wait for that thread. Therefore a link refers to
+every open remote file, the child never collects the link, and each operation first checks the
+owner of the link. The socket is watched, and covered in the child; see `fsspec._fork.sockets`.
 """
 
 from __future__ import annotations
@@ -97,13 +96,13 @@ class SFTPLink(ClientLink, FilesLink):
 
     def _watch(self) -> None:
         sock = self.sftp.get_channel() if self.sftp is not None else None
-        while isinstance(sock, paramiko.Channel):  # also those that one host opens to another
+        while isinstance(sock, paramiko.Channel):  # also through jump hosts
             sock = sock.get_transport().sock
         if isinstance(sock, socket.socket) and sock.fileno() >= 0:
             sockets.watch(sock)
 
     def _connect(self) -> None:
-        if sys.is_finalizing():  # paramiko's thread does not run any more, and it would be waited for
+        if sys.is_finalizing():  # connecting would wait for paramiko's thread, which no longer runs
             raise ConnectionError(f"the SFTP server {self.name} cannot be asked while the interpreter ends")
         super()._connect()
         if self._timeout is not None:
@@ -118,7 +117,7 @@ class SFTPLink(ClientLink, FilesLink):
             client.close()
         elif sftp is not None:
             sftp.close()
-        remotes.clear()  # not before: they would take leave one by one
+        remotes.clear()  # after closing: else each would send its own close
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of the SFTP session. Raises OSError: the server's refusal, or
@@ -140,7 +139,7 @@ class SFTPLink(ClientLink, FilesLink):
                             raise
                         if fresh or not repeat or late:
                             raise self._lost(error) from error
-                    except BaseException:  # also what a signal's handler raised in the middle of a packet
+                    except BaseException:  # also an exception of a signal handler in the middle of a packet
                         self.close()
                         raise
                     self.refresh()
@@ -161,15 +160,15 @@ class SFTPLink(ClientLink, FilesLink):
 
 
 class _Pieces:
-    """Answers to requests for pieces of a file, in whatever order they come.
+    """Responses to concurrent read requests of a file, in any order.
 
-    paramiko has ``readv`` for this, which asks from a thread of its own: that one would
-    print a traceback where the connection is lost, and stay behind at a fork.
+    paramiko's ``readv`` sends requests from a thread of its own, which prints a traceback if
+    the connection is lost, and does not exist in a forked child.
     """
 
     def __init__(self, sftp: paramiko.SFTPClient, handle: bytes) -> None:
         self.sftp, self.handle = sftp, handle
-        self.expected: dict[int, int] = {}  # number of a request: where its piece begins
+        self.expected: dict[int, int] = {}  # by request number: the offset of its piece
         self.found: dict[int, bytes] = {}
         self.failed: Exception | None = None
 
@@ -231,7 +230,7 @@ def size_by_handle(remote: paramiko.SFTPFile) -> int | None:
 
 
 def send(remote: paramiko.SFTPFile, data: ReadableBuffer) -> None:
-    """Write, without waiting for each answer but until all are there; within an operation."""
+    """Write with pipelined requests, and wait for all responses; within an operation."""
     view = memoryview(data)
     last = max(0, len(view) - PACKET)
     if last:

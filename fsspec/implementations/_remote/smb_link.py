@@ -30,7 +30,7 @@ LOST = (OSError, ValueError, smbprotocol.exceptions.SMBException)
 
 
 class SMBLink(FilesLink):
-    """What smbclient is to use instead of its own cache of connections.
+    """The connection cache that smbclient uses for one instance, in place of its global one.
 
     ``name``: of the server, for messages.
     ``connections``: by server and port: the cache that smbclient is given.
@@ -45,7 +45,7 @@ class SMBLink(FilesLink):
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """As of any link. Raises ConnectionError: the interpreter is at its end."""
+        """As of any link. Raises ConnectionError: the interpreter is ending."""
         if not self._is_alive():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
         with super().exclusive():
@@ -78,14 +78,14 @@ class SMBLink(FilesLink):
         return any(connection.transport.connected for connection in list(self.connections.values()))
 
     def watch(self) -> None:
-        """See that no child of this process keeps the sockets."""
+        """Watch the sockets, so that children cover them."""
         for connection in list(self.connections.values()):
             sock = getattr(connection.transport, "_sock", None)
             if sock is not None and sock.fileno() >= 0:
                 sockets.watch(sock)
 
     def disconnect(self) -> None:
-        """End the connections; what is lost already is only forgotten."""
+        """Close the connections; lost ones are only forgotten."""
         found = list(self.connections.values())
         self.connections.clear()
         for raw in list(self.remotes):
@@ -95,7 +95,7 @@ class SMBLink(FilesLink):
                 connection.disconnect(close=False)
 
     def forget(self, remote: smbclient.SambaIO) -> None:
-        """Let go of a remote file that is closed, or was lost with its connection."""
+        """Forget a remote file that is closed, or was lost with its connection."""
         super().forget(remote)
         if not remote.closed:
-            remote.fd = SimpleNamespace(connected=False)  # it would warn of what nobody can close any more
+            remote.fd = SimpleNamespace(connected=False)  # else its finalizer would warn
