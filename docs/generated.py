@@ -186,19 +186,28 @@ READS = ((100, 124), (124, 140), (420, 440), (110, 120))
 LENGTH, BLOCK = 800, 64
 
 
+_COLOURS = (
+    "svg { background: #fff } text { fill: #1d2733 } .quiet { fill: #555 } rect { stroke: #fff; stroke-width: 0.5 }"
+    " .asked { fill: #ddd } .fetched { fill: #2980b9; fill-opacity: 0.75 }"
+    " @media (prefers-color-scheme: dark) { svg { background: #1b2126 } text { fill: #d6dbdf }"
+    " .quiet { fill: #a3adb5 } rect { stroke: #1b2126 } .asked { fill: #4a555e } .fetched { fill: #5dade2 } }"
+)
+"""Of the picture, on light and on dark ground."""
+
+
 def _fetches(width: int) -> str:
     """A picture of what each cache fetches for `READS`, made by running them; the file is ``width`` wide."""
-    left, step, top = 80, 26, 44
+    left, step, top = 92, 26, 44
     kinds = [k for k in ("none", "readahead", "bytes", "blockcache", "mmap", "first", "all") if k in caches]
     scale, height = width / LENGTH, top + step * len(kinds) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {height}"'
         ' font-family="sans-serif" font-size="13">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{left}" y="14" fill="#555">a file of {LENGTH} kB, blocks of {BLOCK} kB</text>',
+        f"<style>{_COLOURS}</style>",
+        f'<text x="{left}" y="14" class="quiet">a file of {LENGTH} kB, blocks of {BLOCK} kB</text>',
     ]
     for start, end in READS:
-        parts.append(_bar(left + start * scale, 20, (end - start) * scale, step * len(kinds) + 24, "#ddd"))
+        parts.append(_bar(left + start * scale, 20, (end - start) * scale, step * len(kinds) + 24, "asked"))
     for number, kind in enumerate(kinds):
         fetched: list[tuple[int, int]] = []
 
@@ -210,17 +219,17 @@ def _fetches(width: int) -> str:
         for start, end in READS:
             cache._fetch(start, end)
         y = top + step * number
-        parts.append(f'<text x="0" y="{y + 13}">{kind}</text>')
+        parts.append(f'<text x="10" y="{y + 13}">{kind}</text>')
         for start, end in fetched:
-            parts.append(_bar(left + start * scale, y, (end - start) * scale, 14, "#2980b9"))
+            parts.append(_bar(left + start * scale, y, (end - start) * scale, 14, "fetched"))
         total = sum(end - start for start, end in fetched)
         parts.append(f'<text x="{left + width + 6}" y="{y + 13}">{len(fetched)} x, {total} kB</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _bar(x: float, y: float, width: float, height: float, colour: str) -> str:
+def _bar(x: float, y: float, width: float, height: float, kind: str) -> str:
     shape = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 1):.1f}" height="{height:.1f}"'
-    return f'<rect {shape} fill="{colour}" fill-opacity="0.75" stroke="white" stroke-width="0.5"/>'
+    return f'<rect {shape} class="{kind}"/>'
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], wide: bool = False) -> str:
