@@ -341,6 +341,27 @@ caches: dict[str | None, type[BaseCache]] = _Caches({None: BaseCache})
 """The caches by the names that ``cache_type`` may have."""
 
 
+def make_cache(name: str | None, options: dict[str, Any], *given: Any) -> BaseCache:
+    """A cache by its name; ``given``: block size, fetcher and size. Raises TypeError, which names what the cache
+    takes, where an option is none of its."""
+    kind = caches[name]
+    try:
+        return kind(*given, **options)
+    except TypeError:
+        import difflib  # both only where something is wrong already
+        import inspect
+
+        taken = inspect.signature(kind).parameters.values()
+        names = [p.name for p in taken if p.name not in ("blocksize", "fetcher", "size")]
+        wrong = [option for option in options if option not in names]
+        if not wrong or any(p.kind is p.VAR_KEYWORD for p in taken):
+            raise
+    close = difflib.get_close_matches(str(wrong[0]), names, 1)
+    takes = ", ".join(names) or "no options"
+    meant = f"; is {close[0]!r} meant?" if close else ""
+    raise TypeError(f"cache_options of the cache_type {name!r} has {wrong[0]!r}; it takes {takes}{meant}")
+
+
 def register_cache(cls: type[BaseCache], clobber: bool = False) -> None:
     """Let ``cache_type`` name a cache.
 

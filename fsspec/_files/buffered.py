@@ -43,7 +43,7 @@ from fsspec._loop.driving import drive
 from fsspec._overriding import default
 from fsspec._paths.ranges import as_number
 from fsspec._paths.redaction import redact_url
-from fsspec.caching import BaseCache, caches
+from fsspec.caching import BaseCache, make_cache
 from fsspec.exceptions import ForkError
 
 if TYPE_CHECKING:
@@ -162,7 +162,9 @@ class AbstractBufferedFile(io.IOBase):
         if mode == "rb":
             try:
                 self.size = self.details["size"] if size is None else size
-                self.cache = caches[cache_type](self.blocksize, self._fetch_range, self.size, **cache_options)
+                self.cache = make_cache(
+                    cache_type, cache_options, self.blocksize, self._fetch_range, self.size
+                )
             except BaseException:
                 self.closed = True  # there is nothing to close
                 raise

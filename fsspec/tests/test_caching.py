@@ -656,6 +656,20 @@ def test_unknown_cache_type_is_an_error_that_lists_what_there_is(kind):
     assert caches.get("nope") is None and "nope" not in caches
 
 
+@pytest.mark.parametrize(
+    "kind, wrong, told",
+    [
+        ("blockcache", "maxblock", "'maxblock'; it takes maxblocks; is 'maxblocks' meant"),
+        ("bytes", "xyz", "'xyz'; it takes trim$"),
+        ("first", "trim", "'trim'; it takes no options$"),
+    ],
+)
+def test_an_option_that_a_cache_has_not_is_an_error_that_lists_those_it_has(kind, wrong, told, m):
+    m.pipe_file("/f", b"abc")
+    with pytest.raises(TypeError, match=f"cache_type '{kind}' has {told}"):
+        AbstractBufferedFile(m, "/f", cache_type=kind, cache_options={wrong: 1})
+
+
 @pytest.mark.parametrize("kind", [k for k in EVERY if k not in ("none", "adaptive")])
 def test_positions_from_the_end(kind: str) -> None:
     source = Source()
