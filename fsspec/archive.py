@@ -14,8 +14,9 @@ is not downloaded (`get`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextvars import ContextVar
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,6 +53,43 @@ def check_may_write(cls: type, fo: object, mode: str) -> None:
             f"a text does not open the archive {redact_text(repr(fo))} with mode {mode!r}, which may"
             f" empty it: open it yourself, or pass allow=[{name!r}]"
         )
+
+
+class MissingMemberError(FileNotFoundError):
+    """There is no such member.
+
+    ``tell``: what is said of it besides its path, or a function that finds that, asked only if the text is:
+        many programs look for what may not be there.
+    """
+
+    def __init__(self, path: str, tell: str | Callable[[], str] = "") -> None:
+        super().__init__(path)
+        self._tell_more = tell
+
+    def __str__(self) -> str:
+        if not isinstance(self._tell_more, str):
+            self._tell_more = self._tell_more()
+        return f"{self.args[0]}: {self._tell_more}" if self._tell_more else str(self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        str(self)
+        return type(self), (self.args[0], self._tell_more)
+
+
+def where_missing(place: str, path: str, names: Iterable[str]) -> str:
+    """What is said of a member that is not in a ``place``, which has those ``names``."""
+    from difflib import get_close_matches  # only where something is wrong already
+
+    known = list(islice(names, 2000))
+    wanted = path.strip("/")
+    ending = [name for name in known if name.rpartition("/")[2] == wanted.rpartition("/")[2]]
+    close = ending or get_close_matches(wanted, known, 1)
+    if close:
+        return f"not in {place}; is {close[0]!r} meant?"
+    if not known:
+        return f"not in {place}, which is empty"
+    more = f" and {len(known) - 3} more" if 3 < len(known) < 2000 else ", ..." if len(known) > 3 else ""
+    return f"not in {place}, which has {', '.join(map(repr, known[:3]))}{more}"
 
 
 class AbstractArchiveFileSystem(AbstractFileSystem):
@@ -101,8 +139,12 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
             return {"name": "", "type": "directory", "size": 0}
         entry = self._indexed_folders().get(_folder_of(name), {}).get(name)
         if entry is None:
-            raise FileNotFoundError(path)
+            raise self._missing_member(path)
         return entry
+
+    def _missing_member(self, path: str) -> MissingMemberError:
+        table = self.dir_cache or {}
+        return MissingMemberError(path, partial(where_missing, self._archive_name, path, table))
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The members in a folder, or the member itself; see `AbstractFileSystem.ls`.

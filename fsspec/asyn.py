@@ -184,13 +184,11 @@ class AsyncFileSystem(AbstractFileSystem):
     # one path ---------------------------------------------------------------------
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not overridden(self, "rm"):
-            raise NotImplementedError(f"{type(self).__name__} cannot remove: it has no _rm_file of its own")
+            self._refuse_change("remove", path, "_rm_file")
         await awaitable_of(self._rm(path, **supported(self, "_rm", {"batch_size": 1}), **kwargs))
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        raise NotImplementedError(
-            f"{type(self).__name__} cannot copy: it has no _cp_file of its own; get files and put them"
-        )
+        self._refuse_change("copy", path1, "_cp_file")
 
     async def _mv_file(self, path1: str, path2: str) -> None:
         """Move one file: copied, then removed."""

@@ -430,7 +430,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     def _rm(self, path: str) -> None:
         """Remove one file or empty folder; what a backend brings for `rm`."""
-        raise NotImplementedError(f"{type(self).__name__} cannot remove by _rm: it has no _rm of its own")
+        self._refuse_change("remove", path, "_rm")
 
     # opening ----------------------------------------------------------------------
     if TYPE_CHECKING:  # what a backend has in its place may take the rest by name only

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._overriding import default, is_built_in, mirrored, supported
@@ -48,6 +48,9 @@ class Contents:
         exists: Callable[..., bool]
         _parent: Callable[[str], str]
         _strip_protocol: Callable[..., str]
+
+    _change_advice: ClassVar[str] = ""
+    """Why a backend does not remove, move and copy, and the way out, where none does."""
 
     # reading ----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -357,9 +360,13 @@ class Contents:
     # copying ----------------------------------------------------------------------
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file within the filesystem; what a backend brings for `copy`."""
-        raise NotImplementedError(
-            f"{type(self).__name__} cannot copy: it has no cp_file of its own; get files and put them"
-        )
+        self._refuse_change("copy", path1, "cp_file")
+
+    def _refuse_change(self, act: str, path: str, method: str) -> NoReturn:
+        """Raise NotImplementedError: the backend cannot do ``act``, for which it has no ``method``."""
+        why = self._change_advice or f"it has no {method} of its own"
+        way_out = "; get files and put them" if act == "copy" and not self._change_advice else ""
+        raise NotImplementedError(f"{type(self).__name__} cannot {act} {redact_url(path)!r}: {why}{way_out}")
 
 
 def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:

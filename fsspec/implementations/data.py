@@ -19,6 +19,7 @@ class DataFileSystem(AbstractFileSystem):
     """Reads what is written in a ``data:`` URL."""
 
     protocol: ClassVar[str | tuple[str, ...]] = "data"
+    _change_advice = "data URLs can only be read"
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:

@@ -8,12 +8,14 @@ found by their digests, and no position in a file is shared.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pygit2
 
 from fsspec._files.whole import WholeFile
 from fsspec._paths.paths import folder_error, local_name
+from fsspec.archive import MissingMemberError, where_missing
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class GitFileSystem(AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "git"
+    _change_advice = "a repository is only read here; change its working tree"
 
     def __init__(
         self, path: str | None = None, fo: str | None = None, ref: str | None = None, **kwargs: Any
@@ -102,7 +105,9 @@ class GitFileSystem(AbstractFileSystem):
         mode = int(pygit2.enums.FileMode.TREE)
         for part in filter(None, path.split("/")):
             if not isinstance(found, pygit2.Tree) or part not in found:
-                raise FileNotFoundError(path)
+                names = (each.name for each in (found if isinstance(found, pygit2.Tree) else ()))
+                place = f"commit {ref!r} of {self.repo.path}"
+                raise MissingMemberError(path, partial(where_missing, place, part, names))
             found = found[part]
             mode = int(found.filemode)
         return found, mode

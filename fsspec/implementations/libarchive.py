@@ -203,7 +203,7 @@ class LibArchiveFileSystem(FileArchive):
         if self.info(path)["type"] == "directory":
             raise member_is_folder(path)
         if path not in self._member_numbers:  # the entry is a subclass's, of no member
-            raise FileNotFoundError(path)
+            raise self._missing_member(path)
         try:
             with self._open_entries() as archive:
                 entry = next(islice(archive, self._member_numbers[path], None))

@@ -197,7 +197,7 @@ class TarFileSystem(FileArchive):
         if member is None or member.isdir():
             entry = self.info(path)  # raises where there is no such folder either
             if member is None and entry["type"] != "directory":  # of a subclass, of no member
-                raise FileNotFoundError(path)
+                raise self._missing_member(path)
             raise member_is_folder(path)
         target = self._resolve_link(member)
         if target is None:

@@ -191,7 +191,7 @@ class ZipFileSystem(FileArchive):
             try:
                 return self.zip.getinfo(entry["filename"])
             except KeyError:  # an entry of a subclass, of no member
-                raise FileNotFoundError(path) from None
+                raise self._missing_member(path) from None
 
     def _open(
         self,

@@ -1,5 +1,7 @@
 """Listings of archives, from a table of members."""
 
+import pickle
+
 import pytest
 
 from fsspec.archive import AbstractArchiveFileSystem
@@ -48,6 +50,22 @@ def test_what_is_not_there(fs, path):
         with pytest.raises(FileNotFoundError, match=path):
             ask(path)
     assert not fs.exists(path)
+
+
+def test_what_is_missing_is_told_with_what_there_is(fs):
+    for path, told in (
+        ("a/bb", "is 'a/b' meant"),
+        ("d", "is 'a/c/d' meant"),
+        ("zzz", "which has 'a/b', 'a/c/d', 'e/' and 1 more"),
+    ):
+        with pytest.raises(
+            FileNotFoundError, match=f"^{path}: not in <Archive-like object Crate .*{told}"
+        ) as caught:
+            fs.info(path)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (again.args, str(again)) == (caught.value.args, str(caught.value)) == ((path,), str(again))
+    with pytest.raises(FileNotFoundError, match="which is empty"):
+        Crate().info("a")
 
 
 def test_info(fs):

@@ -22,6 +22,9 @@ class HTTPBase:
     """The part of a filesystem of web servers that no request is made by."""
 
     _lists_files = True
+    _change_advice = (
+        "what writes over HTTP is fs.put_file and fs.pipe_file; nothing is removed, moved or copied there"
+    )
     _version_keys = ("ETag", "Last-Modified", "size")
     """What of an entry distinguishes versions, for caches that check files: `ukey` distinguishes URLs."""
     _traffic_counts: Traffic

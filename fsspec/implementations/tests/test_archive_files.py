@@ -83,3 +83,24 @@ def test_what_an_info_of_its_own_adds_is_no_member(kind):
                 with pytest.raises(FileNotFoundError, match=path):
                     read(path)
         assert fs.cat(["folder/member", "added"], on_error="omit") == {"folder/member": b"1"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "libarchive"])
+def test_what_is_missing_and_what_is_not_done_is_told_to_who_uses_it(kind, tmp_path):
+    if kind == "libarchive":
+        pytest.importorskip("libarchive")
+    path = tmp_path / "a.archive"
+    path.write_bytes((zipped if kind == "zip" else tarred)({"dir/report.csv": b"1", "x": b"2"}))
+    fs = fsspec.filesystem(kind, fo=str(path))
+    with closing(fs):
+        for ask in (fs.open, fs.cat_file, fs.info, fs.ls, fs.cat):
+            with pytest.raises(
+                FileNotFoundError, match="^repor.csv: .*a.archive'; is 'dir/report.csv'"
+            ) as caught:
+                ask("repor.csv")
+            assert caught.value.args == ("repor.csv",)
+        for change in (fs.rm, fs.rm_file, lambda name: fs.mv(name, "y"), lambda name: fs.cp_file(name, "y")):
+            with pytest.raises(
+                NotImplementedError, match="'x': members are not removed.*write a new archive"
+            ):
+                change("x")

@@ -99,6 +99,15 @@ def test_a_repository_in_the_user_s_folder_and_as_a_url(repo, tmp_path, monkeypa
         assert f.read() == b"one"
 
 
+def test_what_is_missing_is_told_with_the_repository(fs, repo):
+    with pytest.raises(FileNotFoundError, match="^a.tx: not in commit .*repo.*is 'a.txt' meant") as caught:
+        fs.info("a.tx")
+    assert caught.value.args == ("a.tx",)
+    for change in (fs.rm_file, lambda path: fs.mv(path, "b"), lambda path: fs.cp_file(path, "b")):
+        with pytest.raises(NotImplementedError, match="'a.txt': a repository is only read here"):
+            change("a.txt")
+
+
 def test_bad_input(fs, tmp_path, repo):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         GitFileSystem(str(tmp_path / "nowhere"))
