@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.paths import type_name
+from fsspec._paths.urls import protocols_of
 
 if TYPE_CHECKING:
     import inspect
@@ -185,9 +186,8 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
         instead of `conf`
     """
     configured = conf if conf_dict is None else conf_dict
-    protocols = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
     out: dict[str, Any] = {}
-    for protocol in protocols:
+    for protocol in protocols_of(cls):
         section = configured.get(protocol)
         if section:
             out.update(section)

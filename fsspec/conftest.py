@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fsspec._paths.urls import protocols_of
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 
@@ -56,7 +57,7 @@ class InstanceCacheInspector:
         """
         counts: dict[str, int] = {}
         for cls in _classes():
-            protocol = cls.protocol if isinstance(cls.protocol, str) else cls.protocol[0]
+            protocol = protocols_of(cls)[0]
             counts[protocol] = counts.get(protocol, 0) + len(cls._cache)
         return {protocol: n for protocol, n in counts.items() if n or not omit_zero}
 

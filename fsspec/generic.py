@@ -29,6 +29,7 @@ from fsspec._loop.bridge import sync
 from fsspec._overriding import mirrored, replaced, supported
 from fsspec._paths.paths import NoPathError, path_texts, renamed, unequal, url_text
 from fsspec._paths.redaction import redact_url
+from fsspec._paths.urls import protocols_of
 from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
@@ -180,7 +181,9 @@ class GenericFileSystem(AsyncFileSystem):
     # paths ------------------------------------------------------------------------
     def _resolve_url(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
-        url = url_text(url).removeprefix("generic://")
+        url = url_text(url)
+        for protocol in protocols_of(self):
+            url = url.removeprefix(f"{protocol}://")
         fs = _resolve_fs(url, self.method, storage_options=self.st_opts)
         return fs, fs._strip_protocol(url)
 

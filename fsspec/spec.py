@@ -39,6 +39,7 @@ from fsspec._overriding import default, is_default, supported
 from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
 from fsspec._paths.types import Entry, Errors, Options
+from fsspec._paths.urls import protocols_of
 from fsspec._plans import bulk, drive
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
@@ -144,7 +145,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
                 return [cls._strip_protocol(p) for p in path]
             path = url_text(path)
         if ":" in path:
-            for protocol in (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol:
+            for protocol in protocols_of(cls):
                 if path.startswith(protocol):
                     end = len(protocol)
                     if path.startswith("://", end):
@@ -155,7 +156,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     def unstrip_protocol(self, name: str) -> str:
         """The full URL of a path: the first protocol of the class and the path."""
-        protocols = (self.protocol,) if isinstance(self.protocol, str) else self.protocol
+        protocols = protocols_of(self)
         for protocol in protocols:
             if name.startswith(f"{protocol}://"):
                 return name

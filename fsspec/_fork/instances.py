@@ -34,6 +34,7 @@ from typing import Any, TypeVar, cast
 from fsspec import config
 from fsspec._fork import hooks, known
 from fsspec._fork.variants import Variant, assign, is_variant, original, variant
+from fsspec._paths.urls import protocols_of
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize
@@ -461,8 +462,7 @@ def note_waiting(loop: Any) -> None:
 
 
 def _named(fs: Any, real: type[Any]) -> str:
-    protocol = real.protocol if isinstance(real.protocol, str) else real.protocol[0]
-    return f"{real.__name__} instance (protocol {protocol!r})"
+    return f"{real.__name__} instance (protocol {protocols_of(real)[0]!r})"
 
 
 def revive(fs: Any, real: type[Any]) -> None:

@@ -84,11 +84,11 @@ def path_texts(paths: object) -> str | list[str]:
     return [url_text(path) for path in text]
 
 
-def without_file_protocol(path: str) -> str:
+def without_file_protocol(path: str, protocols: Iterable[str] = ("file", "local")) -> str:
     """A path of this machine without ``file:`` or ``local:`` and the slashes after it."""
-    for prefix in ("file:", "local:"):
-        if path.startswith(prefix):
-            return path[len(prefix) :].removeprefix("//")
+    for protocol in protocols if ":" in path else ():
+        if path.startswith(f"{protocol}:"):
+            return path[len(protocol) + 1 :].removeprefix("//")
     return path
 
 

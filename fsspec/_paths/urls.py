@@ -54,6 +54,11 @@ def get_protocol(url: StrPath) -> str:
     return protocol if len(protocol) < len(text) else "file"
 
 
+def protocols_of(fs: Any) -> tuple[str, ...]:
+    """All protocols of a filesystem or a class of them, of which the first is the one its URLs are written with."""
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
 def can_be_local(path: StrPath) -> bool:
     """Whether what a URL names can be had as a local file, perhaps by fetching it first."""
     # of a layer below; this is the one function here that needs a class

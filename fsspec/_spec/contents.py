@@ -30,7 +30,7 @@ def checks_file_version(fs: Any) -> bool:
 
     Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.
     """
-    while getattr(fs, "protocol", None) == "dir" and "fs" in vars(fs):
+    while {"fs", "path"} <= vars(fs).keys():
         fs = fs.fs
     return "local_expiry_check" in vars(fs)  # by what it has: a cache answers for what is behind it
 

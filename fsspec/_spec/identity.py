@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
 from fsspec._overriding import mark_built_in
+from fsspec._paths.urls import protocols_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -198,10 +199,9 @@ class Identity:
         """
         encoder = _encoder(include_password)()
         cls = type(self)
-        protocol = self.protocol
         return {
             "cls": f"{cls.__module__}:{cls.__qualname__}",
-            "protocol": protocol if isinstance(protocol, str) else protocol[0],
+            "protocol": protocols_of(self)[0],
             "args": encoder.make_serializable(encoder.shown_args(cls, self.storage_args)),
             **encoder.make_serializable(self.storage_options),
         }

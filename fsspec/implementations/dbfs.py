@@ -10,6 +10,7 @@ import base64
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._paths.paths import hidden_name, url_text
+from fsspec._paths.urls import protocols_of
 from fsspec._plans.globbing import has_magic
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.spec import AbstractBufferedFile
@@ -84,7 +85,8 @@ class DatabricksFileSystem(RestFileSystem):
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         text = url_text(path)
-        text = text.removeprefix("dbfs:") if text.startswith("dbfs:/") else text
+        for protocol in protocols_of(cls):
+            text = text.removeprefix(f"{protocol}:") if text.startswith(f"{protocol}:/") else text
         return "/" + text.strip("/")
 
     # requests ---------------------------------------------------------------------

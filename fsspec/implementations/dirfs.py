@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 from fsspec._overriding import is_built_in, mark_built_in
 from fsspec._paths.paths import TAKING_ANY, path_texts, renamed, unescaped, url_text
 from fsspec._paths.redaction import redact_url
+from fsspec._paths.urls import protocols_of
 from fsspec._plans.filesystem import is_awaitable
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
@@ -182,7 +183,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
     def _plain_path(self, path: str) -> str:
         """A path without the protocol; a slash at its end, which means a folder, stays."""
-        for protocol in (self.protocol,) if isinstance(self.protocol, str) else self.protocol:
+        for protocol in protocols_of(self):
             for mark in ("://", "::"):
                 path = path.removeprefix(protocol + mark)
         return path

@@ -80,7 +80,7 @@ class GitFileSystem(AbstractFileSystem):
 
     @staticmethod
     def _get_kwargs_from_urls(path: str) -> dict[str, Any]:
-        rest = path.removeprefix("git://")
+        rest = path.rpartition("://")[2]
         found = {}
         place, colon, inside = rest.partition(":")
         if colon:

@@ -141,8 +141,9 @@ class GithubFileSystem(RestFileSystem):
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         text = url_text(path)
-        if text.startswith("github://") and "@" in text.partition("://")[2].partition("/")[0]:
-            return text.partition("://")[2].partition("/")[2].rstrip("/")
+        place, _, inside = text.partition("://")[2].partition("/")
+        if "@" in place:
+            return inside.rstrip("/")
         return str(super()._strip_protocol(path))
 
     @staticmethod

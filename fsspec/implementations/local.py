@@ -32,6 +32,7 @@ from fsspec._paths.paths import (
     without_file_protocol,
 )
 from fsspec._paths.ranges import as_view, check_limits
+from fsspec._paths.urls import protocols_of
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.transfers import paired
@@ -135,15 +136,15 @@ class LocalFileSystem(AbstractFileSystem):
             return path.rstrip("/") or "/"
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        posix: str = make_path_posix(without_file_protocol(url_text(path)))
+        posix: str = make_path_posix(without_file_protocol(url_text(path), protocols_of(cls)))
         if not _WINDOWS:
             return posix.rstrip("/") or cls.root_marker
         drive, rest = osp.splitdrive(posix)
         return drive + (rest.rstrip("/") or "/")
 
     def unstrip_protocol(self, name: str) -> str:
-        """A ``file://`` URL."""
-        return f"file://{self._strip_protocol(name)}"
+        """The URL of an absolute path, by the first protocol of the class: ``file://`` of this one."""
+        return f"{protocols_of(self)[0]}://{self._strip_protocol(name)}"
 
     @classmethod
     def _parent(cls, path: str) -> str:

@@ -20,6 +20,7 @@ import zipfile
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from fsspec._files.copying import is_plainly_local
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, refuse
@@ -298,7 +299,7 @@ class _Unchanged(Exception):
 
 def _is_plain_local(fs: AbstractFileSystem, path: str) -> bool:
     """Whether a file is a plain one of this machine, in a folder where others can be made."""
-    if getattr(fs, "local_file", False) is not True:
+    if not is_plainly_local(fs):
         return False
     path = os.path.realpath(path)
     return os.path.isfile(path) and os.access(os.path.dirname(path), os.W_OK | os.X_OK)

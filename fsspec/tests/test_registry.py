@@ -43,6 +43,87 @@ class Named(AbstractFileSystem):
     protocol = "named"
 
 
+def renamed(protocol, names):
+    """A subclass of the class that serves a protocol, with names of its own."""
+    try:
+        cls = get_filesystem_class(protocol)
+    except ImportError as error:
+        pytest.skip(str(error))
+    return type("Renamed", (cls,), {"protocol": names})
+
+
+@pytest.mark.parametrize("names", ["own", ("own", "other"), ["own"]])
+@pytest.mark.parametrize(
+    ("protocol", "url", "path"),
+    [
+        ("file", "own:///a/b/", "/a/b"),
+        ("file", "own:/a", "/a"),
+        ("file", "own://rel", "{here}/rel"),
+        ("file", "own:rel", "{here}/rel"),
+        ("file", "file:///a", "{here}/file:///a"),
+        ("file", "/a", "/a"),
+        ("dbfs", "own://a/b", "/a/b"),
+        ("dbfs", "own:/a/b", "/a/b"),
+        ("github", "own://org:repo@sha/path/f", "path/f"),
+        ("git", "own://folder:ref@path/f", "path/f"),
+        ("zip", "own://a/b", "a/b"),
+        ("sftp", "own://user@host/a", "/a"),
+    ],
+)
+def test_a_subclass_takes_its_own_names_off(protocol, names, url, path, tmp_path, monkeypatch):
+    """Not those of the class that it derives from."""
+    monkeypatch.chdir(tmp_path)
+    assert renamed(protocol, names)._strip_protocol(url) == path.format(here=tmp_path.as_posix())
+
+
+def test_options_in_a_url_of_a_renamed_subclass():
+    cls = renamed("git", "own")
+    assert cls._get_kwargs_from_urls("own://folder:ref@path/f") == {"path": "folder", "ref": "ref"}
+
+
+@pytest.mark.parametrize("names", ["tracked", ("tracked", "file")])
+def test_urls_of_a_renamed_local_filesystem(names, tmp_path, monkeypatch):
+    """They name the same files, and are what its files are called."""
+    monkeypatch.chdir(tmp_path)
+    register_implementation("tracked", renamed("file", names))
+    url = f"tracked://{tmp_path.as_posix()}"
+    with fsspec.open(f"{url}/a", "wb") as f:
+        f.write(b"1")
+    assert os.listdir(tmp_path) == ["a"] and sorted(fsspec.get_mapper(url)) == ["a"]
+    assert [f.full_name for f in fsspec.open_files(f"{url}/*")] == [f"{url}/a"]
+    fs, path = fsspec.url_to_fs("tracked://a")
+    assert path == f"{tmp_path.as_posix()}/a" and fs.unstrip_protocol("a") == f"{url}/a"
+    with fsspec.open(f"simplecache::{url}/a") as f:
+        assert f.read() == b"1"
+    assert fsspec.filesystem("generic").find(url) == [f"{url}/a"]
+    fs.mv(f"{url}/a", f"{url}/b")
+    assert fs.ls(url, detail=False) == [f"{tmp_path.as_posix()}/b"]
+
+
+def test_a_local_filesystem_whose_instance_has_a_protocol(tmp_path):
+    """URLs are written with it; what is taken off is the class's."""
+
+    class Named(get_filesystem_class("file")):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.protocol = "instance"
+
+    assert Named().unstrip_protocol("file:///a") == "instance:///a"
+
+
+def test_a_renamed_generic_filesystem_takes_its_name_off():
+    fs = renamed("generic", ("own", "other"))()
+    assert fs._strip_protocol(["own://memory://r/one/", "other://memory://r"]) == [
+        "memory:///r/one",
+        "memory:///r",
+    ]
+
+
+def test_an_archive_of_another_protocol_says_how_it_is_written(tmp_path):
+    with pytest.raises(OSError, match="write own://MEMBER"):
+        renamed("zip", ("own", "zip"))(fo="")
+
+
 @pytest.mark.parametrize("protocol", sorted(known_implementations))
 def test_each_protocol_is_served_or_says_what_it_needs(protocol):
     """An ImportError names something to install; there is no third way."""

@@ -28,6 +28,7 @@ from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
 from fsspec._paths.paths import NoPathError, folder_error, type_name
 from fsspec._paths.redaction import redact_url
+from fsspec._paths.urls import protocols_of
 from fsspec.archive import AbstractArchiveFileSystem, check_may_write
 from fsspec.implementations._archive.bytes import ArchiveBytes, SeekError
 
@@ -94,7 +95,7 @@ class FileArchive(AbstractArchiveFileSystem):
         self._refused_members = {}
         if mode != "rb":
             check_may_write(type(self), fo, mode)
-        how = f"write {type(self).protocol}://MEMBER::URL-OF-THE-ARCHIVE, or give fo="
+        how = f"write {protocols_of(self)[0]}://MEMBER::URL-OF-THE-ARCHIVE, or give fo="
         if fo == "":
             raise folder_error(os.getcwd(), what=f"no archive is named: {how}")
         is_file = hasattr(fo, "read") or hasattr(fo, "write")
@@ -174,7 +175,7 @@ class FileArchive(AbstractArchiveFileSystem):
 
     def _as_corrupt(self, error: BaseException, path: str | None = None) -> Exception:
         """The error to raise for one of ``_damage_errors``: it names the archive, and the member."""
-        what = f"{self._archive_name} is no {self.protocol} archive, or damaged"
+        what = f"{self._archive_name} is no {protocols_of(self)[0]} archive, or damaged"
         if path is not None:
             what = f"member {path!r} of {self._archive_name} is damaged"
         return self._corrupt_error(f"{what}: {error}")

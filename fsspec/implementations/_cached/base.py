@@ -19,6 +19,7 @@ from fsspec._overriding import default, is_built_in, is_default
 from fsspec._paths.paths import false_without_path, path_texts, url_text
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
+from fsspec._paths.urls import protocols_of
 from fsspec._plans import Plan, call
 from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.globbing import has_magic
@@ -89,7 +90,7 @@ class Cache(ChainedFileSystem):
         self.fs: Any = fs
         if target_protocol is None:
             assert fs is not None
-            target_protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+            target_protocol = protocols_of(fs)[0]
         else:
             self.fs = filesystem(target_protocol, **self.kwargs)
         self.target_protocol: str = target_protocol
@@ -497,8 +498,7 @@ def _last_target(fs: AbstractFileSystem) -> AbstractFileSystem:
 
 def _without_protocol(path: str, cls: type[Cache]) -> str:
     """A path without the protocols of a cache."""
-    protocols = (cls.protocol,) if isinstance(cls.protocol, str) else cls.protocol
-    for protocol in protocols:
+    for protocol in protocols_of(cls):
         if path.startswith(protocol) and path[len(protocol) :].startswith(("://", "::")):
             rest = path[len(protocol) :]
             return _without_protocol(rest[3:] if rest.startswith("://") else rest[2:], cls)

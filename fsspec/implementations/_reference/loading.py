@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._paths.paths import type_name
 from fsspec._paths.redaction import redact_url
+from fsspec._paths.urls import protocols_of
 from fsspec._plans.filesystem import is_awaitable
 from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
@@ -101,8 +102,7 @@ class Targets:
                 self.as_awaitable(fss[name])
         elif fs is not None:
             plain = self.as_awaitable(fs)
-            names = plain.protocol
-            for name in (names,) if isinstance(names, str) else names:
+            for name in protocols_of(plain):
                 fss[name] = plain
         elif remote_protocol:
             plain = fss[remote_protocol] = self.made(remote_protocol, self.options)

@@ -22,6 +22,7 @@ from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._files.copying import is_plainly_local
 from fsspec._files.replacing import replacing
 from fsspec._fork.owned import Owned, is_mine, own, refuse
 from fsspec._paths.paths import type_name
@@ -51,7 +52,7 @@ Record = tuple[str, int]
 def put_whole(fs: AbstractFileSystem, path: str, data: bytes) -> None:
     """Write a file at once: it is as before, or whole."""
     folder = fs._parent(path)
-    if getattr(fs, "local_file", False) is True:
+    if is_plainly_local(fs):
         os.makedirs(folder, exist_ok=True)
         with replacing(path) as f:
             f.write(data)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fsspec._paths.urls import protocols_of
 from fsspec.callbacks import Callback
 from fsspec.generic import rsync
 
@@ -220,7 +221,7 @@ def check_races(server: Any, fs: Any, tmp_path: Path, share: str = "") -> None:
     """Folders that another makes, at the moment when they are found not to be there or are made, are used."""
     (tmp_path / "tree" / "sub").mkdir(parents=True)
     (tmp_path / "tree" / "sub" / "f").write_bytes(b"1")
-    protocol = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+    protocol = protocols_of(fs)[0]
     generic = {"default_method": "options", "storage_options": {protocol: server.options}}
     ways: list[Any] = [
         lambda path: fs.mkdir(f"{path}/k"),

@@ -230,6 +230,16 @@ def test_no_path_leads_out(fs, other, path, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_renamed_folder_is_one_of_files_that_check_their_version(m):
+    """As those of s3fs do."""
+    from fsspec._spec.contents import has_checking_files
+
+    other = type(m)(skip_instance_cache=True)
+    other.local_expiry_check = True
+    renamed = type("Renamed", (DirFileSystem,), {"protocol": ("own", "dir")})
+    assert has_checking_files(renamed("/a", other)) and not has_checking_files(renamed("/a", m))
+
+
 def test_dots_in_names_are_names(fs):
     """And those that stay within are the other's affair."""
     fs.pipe_file("a..b", b"1")

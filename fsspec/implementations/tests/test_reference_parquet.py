@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ import sys
 import pytest
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.reference import (
     LazyReferenceMapper,
     ReferenceFileSystem,
@@ -139,6 +141,34 @@ def test_metadata_is_read_at_the_first_use(tmp_path, engine):
     other.flush()
     first.flush()  # without changes of its own it takes nothing back
     assert "oat/.zarray" in LazyReferenceMapper(root)
+
+
+class Marked(LocalFileSystem):
+    """Files of this machine that hold more than is written to them."""
+
+    protocol = "marked"
+
+    def pipe_file(self, path, value, *args, **kwargs):
+        pathlib.Path(path).write_bytes(b"#" + value)
+
+    def _open(self, path, *args, **kwargs):
+        return io.BytesIO(pathlib.Path(path).read_bytes()[1:])
+
+
+def test_tables_are_written_by_a_class_that_writes_otherwise(tmp_path):
+    """Not past it, as files of this machine."""
+    root = f"{tmp_path}/r"
+    LazyReferenceMapper.create(root, fs=Marked())
+    assert pathlib.Path(root, ".zmetadata").read_bytes()[:2] == b"#{"
+    assert LazyReferenceMapper(root, fs=Marked()).record_size
+
+
+def test_tables_behind_a_cache_are_written_to_its_target(tmp_path, m):
+    """Whose paths are none of this machine."""
+    root = f"{tmp_path}/r"
+    cache = fsspec.filesystem("simplecache", fs=m, cache_storage=f"{tmp_path}/copies")
+    LazyReferenceMapper.create(root, fs=cache)
+    assert m.exists(f"{root}/.zmetadata") and not os.path.exists(root)
 
 
 @pytest.mark.parametrize("data", [b"base64:d29ybGQ=", b"base64:", b"base64:?", b"\xff"])
