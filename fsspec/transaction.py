@@ -2,8 +2,9 @@
 
 Owns the set of files written while a filesystem is in a transaction.  Each of them was
 opened with ``autocommit=False``: closing it sends its bytes, its ``commit`` lets it
-appear and its ``discard`` drops it.  A commit that fails discards what is left, so that
-only a failure between two commits leaves part of the files.
+appear and its ``discard`` drops it.  One that is still open is closed first.  A file whose
+commit fails is discarded, and the others are committed: what was written well is not lost.
+Only an interrupt discards what is left.
 
 A transaction belongs to the filesystem instance and the process that began it.  A forked
 child is outside of it from the start: what the child writes does not wait, and the end of
@@ -16,7 +17,9 @@ from __future__ import annotations
 from collections import deque
 from typing import IO, TYPE_CHECKING, Any
 
+from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
+from fsspec._fork.known import is_ours
 from fsspec._fork.owned import is_mine, own
 from fsspec._fork.written_files import close_layers
 from fsspec._public import publish
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     import logging
     from types import TracebackType
 
-    from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+    from fsspec.spec import AbstractFileSystem
 
     logger: logging.Logger
 
@@ -35,13 +38,49 @@ __all__ = ["DaskTransaction", "FileActor", "Transaction"]
 publish(__name__, logger="fsspec")
 
 
-def _finish(f: Any, how: str) -> None:
-    """``commit`` or ``discard`` a file; one that has neither was written as it was closed, and stays."""
-    if how == "commit":
-        close_layers(f)
-    method = getattr(f, how, None)
-    if method is not None:
-        method()
+def _commit(f: Any) -> None:
+    """Let a file appear; one that has no ``commit`` was written as it was closed."""
+    close_layers(f)
+    buffered = isinstance(f, AbstractBufferedFile)
+    if buffered and f._given_up_upload is not None:
+        raise OSError(str(f._given_up_upload))
+    if (buffered or not is_ours(type(f))) and not getattr(f, "closed", True):
+        f.close()  # what it holds is not sent yet; other files of this package commit that
+        if buffered:
+            f._closed_by_transaction = True
+    if hasattr(f, "commit"):
+        f.commit()
+
+
+def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
+    """Commit or discard files, in their order, and take them out of ``files``. One whose commit fails is
+    discarded; the others are committed, but after an interrupt. Then the first error is raised."""
+    failed: list[tuple[Any, BaseException]] = []
+    interrupted = False
+    while files:
+        f = files[0]
+        try:
+            if commit and not interrupted:
+                _commit(f)
+                del files[0]
+                continue
+        except BaseException as error:  # raised below, when none is left
+            failed.append((f, error))
+            interrupted = not isinstance(error, Exception)
+        try:
+            if hasattr(f, "discard"):
+                f.discard()
+        except BaseException as error:  # as above
+            failed.append((f, error))
+        del files[0]
+    if not failed:
+        return
+    first = next((error for _, error in failed if not isinstance(error, Exception)), failed[0][1])
+    if commit and hasattr(first, "add_note"):  # Python 3.11 and later
+        paths = dict.fromkeys(str(getattr(f, "path", f)) for f, _ in failed)
+        others = "nor those that were opened after them" if interrupted else "the others were"
+        first.add_note(f"fsspec: the transaction did not store {', '.join(map(repr, paths))}; {others}")
+    raise first
 
 
 class Transaction:
@@ -87,8 +126,9 @@ class Transaction:
     ) -> None:
         if self._inner_starts:
             before = self._inner_starts.pop()
-            while exc_type is not None and not self._is_inherited() and len(self.files) > before:
-                _finish(self.files.pop(), "discard")
+            if exc_type is not None and not self._is_inherited():
+                inner = [self.files.pop() for _ in range(len(self.files) - before)]
+                _finish(inner, commit=False)
             return
         try:
             self.complete(commit=exc_type is None)
@@ -118,27 +158,15 @@ class Transaction:
         Raises
         ------
         Exception
-            what the ``commit`` of a file raised; it and those after it are dropped. Or
-            else the first that a ``discard`` raised, after all were tried.
+            the first that the ``commit`` of a file raised, which is dropped, or a ``discard``; after all
+            were tried. Notes name the files that were not stored.
         """
         if self._is_inherited():
             return
-        failed: BaseException | None = None
-        while self.files:
-            f = self.files.popleft()
-            try:
-                if commit and failed is None:
-                    _finish(f, "commit")
-                    continue
-            except BaseException as error:  # raised below, when the rest is gone
-                failed = error
-            try:
-                _finish(f, "discard")
-            except BaseException as error:  # as above
-                failed = failed or error
-        self._release_fs()
-        if failed is not None:
-            raise failed
+        try:
+            _finish(self.files, commit)
+        finally:
+            self._release_fs()
 
     def _is_inherited(self) -> bool:
         hooks.check()
@@ -174,15 +202,11 @@ class FileActor:
 
     def commit(self) -> None:
         """Let the files appear."""
-        for f in self.files:
-            f.commit()
-        self.files.clear()
+        _finish(self.files, commit=True)
 
     def discard(self) -> None:
         """Drop the files."""
-        for f in self.files:
-            f.discard()
-        self.files.clear()
+        _finish(self.files, commit=False)
 
 
 class DaskTransaction(Transaction):

@@ -111,6 +111,7 @@ class AbstractBufferedFile(io.IOBase):
     location: Any
     _closed = True  # until constructed
     _given_up_upload: GivenUp | None = None
+    _closed_by_transaction = False
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)

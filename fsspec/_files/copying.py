@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._loop.batching import start_in_thread
 from fsspec._loop.bridge import sync
-from fsspec._overriding import fs_behind, is_built_in
+from fsspec._overriding import is_built_in
 from fsspec._paths.redaction import redact_url
 from fsspec.callbacks import Callback
 
@@ -59,7 +59,7 @@ def is_here(fs: AbstractFileSystem) -> bool:
 def is_plainly_local(fs: AbstractFileSystem) -> bool:
     """Whether the paths of a filesystem are those of this machine, and its files hold what is written to them:
     a cache's paths are its target's, and a program's class may open or write otherwise."""
-    if getattr(fs, "local_file", False) is not True or fs_behind(fs) is not None:
+    if getattr(fs, "local_file", False) is not True or "fs" in vars(fs):
         return False
     return fs._opens_itself and is_built_in(fs.pipe_file)
 

@@ -145,6 +145,8 @@ def end_reading(file: AbstractBufferedFile) -> None:
 
 def check_writable(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
+    if file._closed_by_transaction:
+        raise _committed(file)
     if not file.writable():
         if file.closed:
             raise ValueError(str(file._given_up_upload or "I/O operation on closed file."))
@@ -154,11 +156,15 @@ def check_writable(file: AbstractBufferedFile) -> None:
             str(file._given_up_upload or f"{file!r} was flushed to its end already, it can only be closed")
         )
     if file.buffer is None and hasattr(file, "autocommit") and not file.autocommit:
-        raise CommittedFileError(
-            f"{redact_url(file.path)!r} was stored, as it then was, by the end of a transaction of its"
-            " filesystem instance, perhaps of another thread; skip_instance_cache=True makes an instance with"
-            " transactions of its own"
-        )
+        raise _committed(file)
+
+
+def _committed(file: AbstractBufferedFile) -> CommittedFileError:
+    return CommittedFileError(
+        f"{redact_url(file.path)!r} was stored, as it then was, by the end of a transaction of its"
+        " filesystem instance, perhaps of another thread; skip_instance_cache=True makes an instance with"
+        " transactions of its own"
+    )
 
 
 def own_pipe(fs: object) -> Callable[..., Any] | None:

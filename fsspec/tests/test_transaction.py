@@ -10,7 +10,8 @@ from contextlib import suppress
 import pytest
 
 import fsspec
-from fsspec.tests.dictfs import DictFileSystem
+from fsspec.spec import AbstractBufferedFile
+from fsspec.tests.dictfs import DictFileSystem, Writer
 from fsspec.transaction import DaskTransaction, FileActor, Transaction
 
 
@@ -23,12 +24,12 @@ class Noted:
     """A file that notes what becomes of it."""
 
     def __init__(self, log, name, fails=()):
-        self.log, self.name, self.fails = log, name, fails
+        self.log, self.path, self.fails = log, name, fails
 
     def _note(self, what):
-        self.log.append((what, self.name))
+        self.log.append((what, self.path))
         if what in self.fails:
-            raise OSError(f"{what} of {self.name} failed")
+            raise OSError(f"{what} of {self.path} failed")
 
     def commit(self):
         self._note("commit")
@@ -81,15 +82,112 @@ def test_begun_twice_it_is_the_same_and_ends_with_the_outer(fs):
     assert fs.cat("r/a") == b"a" and fs.cat("r/b") == b"b" and not fs.exists("r/c")
 
 
-def test_a_commit_that_fails_drops_the_rest(fs):
-    log = []
+def noting(fs, *files):
     transaction = fs.start_transaction()
-    for noted in (Noted(log, "a"), Noted(log, "b", ["commit"]), Noted(log, "c")):
+    for noted in files:
         transaction.files.append(noted)
-    with pytest.raises(OSError, match="commit of b failed"):
+    return transaction
+
+
+def notes(error):
+    return "".join(getattr(error, "__notes__", ["did not store 'a', 'c'; the others were"]))  # of Python 3.11
+
+
+def test_a_commit_that_fails_takes_no_other_with_it(fs):
+    log = []
+    transaction = noting(fs, Noted(log, "a", ["commit"]), Noted(log, "b"), Noted(log, "c", ["commit"]))
+    with pytest.raises(OSError, match="commit of a failed") as raised:
         transaction.complete()
-    assert log == [("commit", "a"), ("commit", "b"), ("discard", "b"), ("discard", "c")]
+    assert log == [("commit", "a"), ("discard", "a"), ("commit", "b"), ("commit", "c"), ("discard", "c")]
+    assert "did not store 'a', 'c'; the others were" in notes(raised.value)
     assert not transaction.files and not fs._intrans
+
+
+def test_an_interrupt_of_a_commit_drops_the_rest(fs):
+    log = []
+    transaction = noting(fs, Noted(log, "a", ["commit"]), Noted(log, "b"), Noted(log, "c"))
+    transaction.files[1].commit = lambda: interrupt()
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        transaction.complete()
+    assert log == [("commit", "a"), ("discard", "a"), ("discard", "b"), ("discard", "c")]
+    assert not transaction.files and not fs._intrans
+
+
+def test_an_inner_part_whose_discard_fails_is_dropped_whole(fs):
+    log = []
+    with fs.transaction as outer:
+        outer.files.append(Noted(log, "a"))
+        with pytest.raises(OSError, match="discard of b failed"), fs.transaction:
+            outer.files.extend([Noted(log, "b", ["discard"]), Noted(log, "c")])
+            raise KeyError
+    assert sorted(log) == [("commit", "a"), ("discard", "b"), ("discard", "c")]
+
+
+class SendsParts(AbstractBufferedFile):
+    """A file that is sent in parts, and appears when it is committed."""
+
+    fails = False
+
+    def _initiate_upload(self):
+        self.parts = []
+
+    def _upload_chunk(self, final=False):
+        if self.fails:
+            raise OSError("not sent")
+        self.parts.append(self.buffer.getvalue())
+
+    def commit(self):
+        self.fs.pipe_file(self.path, b"".join(self.parts))
+
+
+class InParts(DictFileSystem):
+    """A store whose files appear when they are committed."""
+
+    def _open(self, path, mode="rb", autocommit=True, **kwargs):
+        return SendsParts(self, path, mode, autocommit=autocommit, block_size=4)
+
+    def pipe_file(self, path, value, mode="overwrite", **kwargs):
+        self.files[path] = value
+
+
+@pytest.mark.parametrize("data", [b"", b"a", b"more than a block"])
+def test_a_file_that_is_still_open_is_closed_first(data):
+    fs = InParts({})
+    with fs.transaction:
+        f = fs.open("r/open", "wb")
+        f.write(data)
+        write(fs, "r/closed", b"1")
+    assert fs.files == {"r/open": data, "r/closed": b"1"} and f.closed
+    with pytest.raises(ValueError, match="'r/open' was stored"), f:
+        f.write(b"late")
+
+
+def test_a_file_of_a_class_of_its_own_that_is_still_open_is_closed_first(fs):
+    theirs = type("Theirs", (Writer,), {"__module__": "theirs"})
+    fs._open = lambda path, mode="rb", autocommit=True, **kwargs: theirs(fs, path, autocommit)
+    with fs.transaction:
+        fs.open("r/open", "wb").write(b"x")
+        write(fs, "r/closed", b"1")
+    del fs._open
+    assert fs.cat("r/open") == b"x" and fs.cat("r/closed") == b"1"
+
+
+def test_a_file_whose_end_was_not_sent_does_not_appear():
+    """Be it that the program has gone on after the error."""
+    fs = InParts({})
+    with pytest.raises(OSError, match="'r/a' was given up after OSError: not sent"), fs.transaction:
+        f = fs.open("r/a", "wb")
+        f.write(b"first part")
+        f.write(b"end")
+        f.fails = True
+        with pytest.raises(OSError, match="not sent"):
+            f.close()
+        write(fs, "r/b", b"1")
+    assert fs.files == {"r/b": b"1"}
 
 
 @pytest.mark.parametrize("commit", [True, False])
@@ -100,7 +198,7 @@ def test_a_discard_that_fails_leaves_none_behind(fs, commit):
         transaction.files.append(noted)
     with pytest.raises(OSError, match="commit of a failed" if commit else "discard of a failed"):
         transaction.complete(commit)
-    assert [name for what, name in log if what == "discard"] == ["a", "b", "c"]
+    assert [name for what, name in log if what == "discard"] == (["a"] if commit else ["a", "b", "c"])
     assert not transaction.files and not fs._intrans
 
 
@@ -143,6 +241,10 @@ def test_an_actor_holds_the_files_of_several_workers():
     actor.append(Noted(log, "b"))
     actor.discard()
     assert log == [("commit", "a"), ("discard", "b")] and actor.files == []
+    actor.files = [Noted(log, "c", ["commit"]), Noted(log, "d")]
+    with pytest.raises(OSError, match="commit of c failed"):
+        actor.commit()
+    assert log[2:] == [("commit", "c"), ("discard", "c"), ("commit", "d")] and actor.files == []
 
 
 def test_a_transaction_of_dask_needs_it(fs):
