@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 try:
     from fuse import FUSE, FuseOSError, LoggingMixIn, Operations
 except ImportError as error:
-    raise ImportError("fsspec.fuse needs the package fusepy: pip install 'fsspec[fuse]'") from error
+    raise type(error)(
+        "fsspec.fuse needs the package fusepy: pip install 'fsspec[fuse]'", name=error.name
+    ) from error
 except OSError as error:  # the package is there, what it stands on is not
     raise ImportError(f"fusepy needs the library libfuse 2 (libfuse2, fuse-libs): {error}") from error
 

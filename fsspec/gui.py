@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 try:
     import panel as pn
 except ImportError as error:
-    raise ImportError("fsspec.gui needs the package panel: pip install 'fsspec[gui]'") from error
+    raise type(error)(
+        "fsspec.gui needs the package panel: pip install 'fsspec[gui]'", name=error.name
+    ) from error
 
 from fsspec.core import OpenFile, split_protocol
 from fsspec.registry import available_protocols, filesystem

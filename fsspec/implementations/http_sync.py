@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath
 
 
+_missing_package = ""
 try:
     import requests
 
     from fsspec.implementations._http.sync_session import keep_settings, never_connected, watched_session
-except ImportError:  # in a browser
-    if sys.platform != "emscripten":
-        raise
+except ImportError as error:  # a browser needs none; elsewhere the first instance says so, as with upstream
+    _missing_package = str(error)
 
 logger: logging.Logger = logging.getLogger("fsspec.http")
 
@@ -75,7 +75,7 @@ publish(__name__)
 
 _PROTOCOLS = ("http", "https", "sync-http", "sync-https")
 
-if sys.platform != "emscripten":
+if not _missing_package:
 
     class HTTPPermissionError(requests.HTTPError, AccessRefusedError):
         """The server wants credentials that it was not given (401), or forbids (403)."""
@@ -133,6 +133,12 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         validators: Iterable[str] = answers.VALIDATORS,
         **storage_options: Any,
     ) -> None:
+        self.js: bool = sys.platform == "emscripten"
+        if _missing_package and not self.js:
+            raise ModuleNotFoundError(
+                f"HTTP by blocking requests needs requests: pip install requests ({_missing_package})",
+                name="requests",
+            )
         super().__init__(self, **storage_options)
         self._traffic_counts = Traffic()
         self._retry_policy = Retries.given(retries, retry_wait, retry_statuses)
@@ -140,7 +146,6 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             simple_links, block_size, same_scheme, cache_type, cache_options, client_kwargs, encoded,
             storage_options,
         )  # fmt: skip
-        self.js: bool = sys.platform == "emscripten"
         self.session = (
             RequestsSessionShim()
             if self.js

@@ -90,6 +90,42 @@ def test_missing_package(protocol, hidden, advice):
     assert __import__("re").search(advice, found), found
 
 
+def test_blocking_http_says_what_it_needs_where_it_is_used():
+    """Its module can be imported without."""
+    output = run(
+        """
+        import sys
+        sys.modules["requests"] = None
+        import fsspec
+        from fsspec.implementations.http_sync import HTTPFileSystem
+        assert fsspec.get_filesystem_class("http") is HTTPFileSystem
+        try:
+            fsspec.open("http://127.0.0.1/a")
+        except ModuleNotFoundError as error:
+            print(error.name, error)
+        """
+    )
+    assert output.startswith("requests ") and "pip install requests" in output
+
+
+@pytest.mark.parametrize(
+    ("module", "hidden"),
+    [("fsspec.fuse", "fuse"), ("fsspec.gui", "panel"), ("fsspec.implementations.dask", "dask")],
+)
+def test_a_module_that_needs_a_package_is_not_found_without(module, hidden):
+    output = run(
+        f"""
+        import sys
+        sys.modules[{hidden!r}] = None
+        try:
+            import {module}
+        except ModuleNotFoundError as error:
+            print(error.name)
+        """
+    )
+    assert output
+
+
 # chains ------------------------------------------------------------------------------
 def test_chain_reads_through_all_its_links(m, tmp_path):
     """A member of an archive that lies on another filesystem."""
