@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fsspec._plans.filesystem import Filesystem
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 
 def default(method: Method) -> Method:
@@ -24,6 +25,12 @@ def default(method: Method) -> Method:
     puts around the method does not count as marked.
     """
     method.__default__ = method  # type: ignore[attr-defined]  # a mark on the function
+    return method
+
+
+def unlike_base(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Mark a method whose parameters have other names than the base's, as upstream's have: to type checkers it
+    takes any, so that a subclass can override it, by the base's signature."""
     return method
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_thread
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._overriding import mirrored, replaced, supported
+from fsspec._overriding import mirrored, replaced, supported, unlike_base
 from fsspec._paths.paths import NoPathError, path_texts, renamed, unequal, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
@@ -206,10 +206,12 @@ class GenericFileSystem(AsyncFileSystem):
                 fs.invalidate_cache(plain)
 
     # one path ---------------------------------------------------------------------
+    @unlike_base
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
         fs, path = self._resolve_url(url)
         return cast("_Entry", renamed(await _ask(fs, "info", path, **kwargs), "entry", fs.unstrip_protocol))
 
+    @unlike_base
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._resolve_url(url)
         found = await _ask(fs, "ls", path, detail=detail, **kwargs)
@@ -223,6 +225,7 @@ class GenericFileSystem(AsyncFileSystem):
         named = renamed(found, "found", fs.unstrip_protocol)
         return named if detail else list(named)
 
+    @unlike_base
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
@@ -318,6 +321,7 @@ class GenericFileSystem(AsyncFileSystem):
             urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH
         )
 
+    @unlike_base
     async def _rm(self, url: StrPaths, **kwargs: Any) -> None:
         groups: dict[int, tuple[Any, list[str]]] = {}
         urls = path_texts(url)
@@ -361,6 +365,7 @@ class GenericFileSystem(AsyncFileSystem):
         chosen = "raise" if within_one else on_error or "ignore"
         await super()._copy(source, target, False, chosen, maxdepth, size, **kwargs)
 
+    @unlike_base
     async def _cp_file(
         self,
         url: str,

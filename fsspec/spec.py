@@ -429,7 +429,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         """
         self._rm(path)
 
-    def _rm(self, path: str) -> None:
+    def _rm(self, path: str) -> Any:  # a coroutine in `AsyncFileSystem`
         """Remove one file or empty folder; what a backend brings for `rm`."""
         self._refuse_change("remove", path, "_rm")
 

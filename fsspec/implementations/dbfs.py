@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
+from fsspec._overriding import unlike_base
 from fsspec._paths.paths import hidden_name, url_text
 from fsspec._paths.urls import protocols_of
 from fsspec._plans.globbing import has_magic
@@ -186,6 +187,7 @@ class DatabricksFileSystem(RestFileSystem):
         self._call_api("mkdirs", path, path=path)
         self.dircache.clear()
 
+    @unlike_base
     def rm(self, path: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Remove files, or folders: empty ones, with ``recursive`` all.
 
@@ -214,6 +216,7 @@ class DatabricksFileSystem(RestFileSystem):
 
     rmdir = _rm
 
+    @unlike_base
     def mv(
         self,
         source_path: str,

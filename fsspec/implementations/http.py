@@ -23,7 +23,7 @@ import yarl
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize
 from fsspec._loop.forking import note_foreign
-from fsspec._overriding import default
+from fsspec._overriding import default, unlike_base
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
@@ -320,6 +320,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             session, method, self.encode_url(url), {**self.kwargs, **options}
         )
 
+    @unlike_base
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
@@ -398,6 +399,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
                 return
         await (self._request_sender.repeat(download) if target.repeatable else download())
 
+    @unlike_base
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request says of a file; a GET where that fails or gives no size.
 
@@ -452,6 +454,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             return False
 
     # listing ----------------------------------------------------------------------
+    @unlike_base
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request. Returns entries with ``size`` None, and
         ``type`` ``"directory"`` where the link ends in a slash; or URLs."""
@@ -486,6 +489,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         return await drive(self, glob(self, path, maxdepth, **kwargs))
 
     # writing ----------------------------------------------------------------------
+    @unlike_base
     async def _put_file(
         self,
         lpath: StrPath | IO[bytes],

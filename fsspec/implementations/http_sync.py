@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import sockets
 from fsspec._fork.owned import CheckedAttribute
-from fsspec._overriding import default
+from fsspec._overriding import default, unlike_base
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive
 from fsspec._public import publish
@@ -245,6 +245,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         begin, end, _ = slice(start, end).indices(info["size"])
         return begin, end, known.updated(url, answers.version_in(info))
 
+    @unlike_base
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of a file or of a part of it; one request, two for limits from the end."""
         if start is None and end is None:
@@ -289,6 +290,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         with answers.one_version():
             return super().cat_ranges(paths, *args, **kwargs)
 
+    @unlike_base
     def get_file(
         self,
         rpath: str,
@@ -318,6 +320,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             self._retry_policy if target.repeatable else Retries(), download, self._traffic_counts
         )
 
+    @unlike_base
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request says of a file; a GET where that fails or gives no size."""
         info = self._info_of(url, kwargs)
@@ -406,6 +409,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             return False
 
     # listing ----------------------------------------------------------------------
+    @unlike_base
     def ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request."""
         refresh = kwargs.pop("refresh", False)
@@ -440,6 +444,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         return cast("Found", drive(self, plan))
 
     # writing ----------------------------------------------------------------------
+    @unlike_base
     def put_file(
         self,
         lpath: StrPath | IO[bytes],

@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
 from fsspec._files.replacing import write_file, write_whole
-from fsspec._overriding import default, is_built_in, is_default
+from fsspec._overriding import default, is_built_in, is_default, unlike_base
 from fsspec._paths.paths import (
     false_without_path,
     path_texts,
@@ -391,6 +391,7 @@ class LocalFileSystem(AbstractFileSystem):
             path, partial(write_file, data=plain), data.nbytes, self.atomic, exclusive=mode == "create"
         )
 
+    @unlike_base
     def get_file(
         self, path1: str, path2: StrPath | IO[bytes], callback: Callback | None = None, **kwargs: Any
     ) -> None:
@@ -399,6 +400,7 @@ class LocalFileSystem(AbstractFileSystem):
             return
         self._copy_telling(path1, cast("str", path2), callback, **kwargs)
 
+    @unlike_base
     def put_file(self, path1: str, path2: str, callback: Callback | None = None, **kwargs: Any) -> None:
         if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._strip_protocol(path2))

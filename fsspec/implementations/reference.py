@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
 from fsspec._loop.driving import perform
-from fsspec._overriding import replaced
+from fsspec._overriding import replaced, unlike_base
 from fsspec._paths.paths import false_without_path, path_texts
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
@@ -393,6 +393,7 @@ class ReferenceFileSystem(ReferenceReading):
         if self._key_tree is not None:
             self._key_tree.add(path) if new else self._key_tree.replaced(path)
 
+    @unlike_base
     async def _pipe_file(self, path: str, data: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         await self._off_loop(self.pipe_file, path, data, mode)
 

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 import paramiko
 
 from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
-from fsspec._overriding import default, is_built_in
+from fsspec._overriding import default, is_built_in, unlike_base
 from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
@@ -177,6 +177,7 @@ class SFTPFileSystem(ServerFileSystem):
         return cast("datetime.datetime", self.info(path)["mtime"])
 
     # making, moving, removing -----------------------------------------------------
+    @unlike_base
     def mkdir(self, path: str, create_parents: bool = True, mode: int = 0o777) -> None:
         path = self._strip_protocol(path)
         try:
@@ -213,6 +214,7 @@ class SFTPFileSystem(ServerFileSystem):
                 raise
             self.rmdir(path)
 
+    @unlike_base
     def mv(self, old: str, new: str, **kwargs: Any) -> None:
         """Rename a file or folder on the server, over what is there; nothing is copied."""
         old, new = self._strip_protocol(old), self._strip_protocol(new)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._fork.owned import CheckedAttribute
-from fsspec._overriding import default
+from fsspec._overriding import default, unlike_base
 from fsspec._paths.paths import hidden_name, path_texts
 from fsspec._paths.urls import server_options
 from fsspec.implementations._http.sync_session import never_connected, watch_connections, watched_session
@@ -310,6 +310,7 @@ class WebHDFS(ServerFileSystem):
         self.info(path1)
         raise OSError(f"the namenode does not rename {path1!r} to {path2!r}; is there something already?")
 
+    @unlike_base
     def rm(self, path: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Remove a file or, with ``recursive``, a folder with everything in it; one request a path."""
         paths = path_texts(path)
@@ -322,6 +323,7 @@ class WebHDFS(ServerFileSystem):
     def rm_file(self, path: str, **kwargs: Any) -> None:
         self.rm(path)
 
+    @unlike_base
     def cp_file(self, lpath: str, rpath: str, **kwargs: Any) -> None:
         """Copy one file, through this machine: the interface has no other way."""
         if self.isdir(lpath):

@@ -17,6 +17,8 @@ from fsspec._loop.bridge import OnLoop
 from fsspec._plans.filesystem import Filesystem
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.core import OpenFile
+from fsspec.implementations.http import HTTPFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem, Entry
 from fsspec.tests import abstract
 
@@ -176,3 +178,35 @@ class Streamed(AbstractAsyncStreamedFile):
     async def commit(self) -> None: ...
 
     async def discard(self) -> None: ...
+
+
+class OfWebServers(HTTPFileSystem):
+    """A subclass of a class whose parameters have names of their own has those of the base."""
+
+    async def _info(self, path: str, **kwargs: Any) -> dict[str, Any]:
+        return {"name": path, "size": None, "type": "file"}
+
+    async def _cat_file(
+        self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
+    ) -> bytes:
+        return b""
+
+    async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:  # type: ignore[override]
+        return []
+
+    async def _rm(
+        self,
+        path: Any,
+        recursive: bool = False,
+        batch_size: int | None = None,
+        maxdepth: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        return None
+
+
+class OfThisMachine(LocalFileSystem):
+    """The same for one that blocks."""
+
+    def get_file(self, rpath: str, lpath: Any = None, *args: Any, **kwargs: Any) -> None:
+        return None

@@ -22,7 +22,7 @@ from fsspec._files.replacing import in_place
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
-from fsspec._overriding import default, is_built_in, is_default
+from fsspec._overriding import default, is_built_in, is_default, unlike_base
 from fsspec._paths.paths import folder_error, path_texts
 from fsspec._paths.ranges import as_view, per_path
 from fsspec._paths.redaction import redact_url
@@ -393,6 +393,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         return found
 
     # writing ----------------------------------------------------------------------
+    @unlike_base
     @default
     def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
         """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
