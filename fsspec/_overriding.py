@@ -29,8 +29,8 @@ def default(method: Method) -> Method:
 
 
 def unlike_base(method: Callable[..., Result]) -> Callable[..., Result]:
-    """Mark a method whose parameters have other names than the base's, as upstream's have: to type checkers it
-    takes any, so that a subclass can override it, by the base's signature."""
+    """Mark a method whose parameters have other names than the base's, as upstream's have. To type checkers
+    it takes any, so that a subclass can override it, by the base's signature."""
     return method
 
 

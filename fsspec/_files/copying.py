@@ -57,7 +57,7 @@ def is_here(fs: AbstractFileSystem) -> bool:
 
 
 def is_plainly_local(fs: AbstractFileSystem) -> bool:
-    """Whether the paths of a filesystem are those of this machine, and its files hold what is written to them:
+    """Whether the paths of a filesystem are those of this machine, and its files hold what is written:
     a cache's paths are its target's, and a program's class may open or write otherwise."""
     if getattr(fs, "local_file", False) is not True or "fs" in vars(fs):
         return False

@@ -55,7 +55,7 @@ def get_protocol(url: StrPath) -> str:
 
 
 def protocols_of(fs: Any) -> tuple[str, ...]:
-    """All protocols of a filesystem or a class of them, of which the first is the one its URLs are written with."""
+    """All protocols of a filesystem or its class; its URLs are written with the first."""
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
