@@ -487,7 +487,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         await drive(self, flushing(self, force), _of_file)
 
     async def close(self) -> None:
-        """Send what is left and end the upload, or let go of the cache."""
+        """Send the rest and finish the upload; of a file being read, drop the cache."""
         await drive(self, closing(self), _of_file)
 
     async def __aenter__(self) -> Self:

@@ -420,7 +420,7 @@ def _state(found: Diagnosis) -> None:
         found.add(OK, "loop", f"{'running' if loop.is_running() else 'not running'}: {type(loop).__name__}")
     live = sorted({type(obj).__name__ for obj in hooks.registered()} - {Owned.__name__})
     if live:
-        found.add(OK, "instances", f"live objects that are told of forks: {', '.join(live)}")
+        found.add(OK, "instances", f"live objects that are notified of forks: {', '.join(live)}")
 
 
 # packages and requests ------------------------------------------------------------

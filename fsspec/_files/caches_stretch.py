@@ -133,8 +133,7 @@ class ReadAheadCache(_StretchCache):
         return pieces
 
     def _go_on(self, begin: int, end: int) -> bytes:
-        """Fetch and keep what a read needs from ``begin`` on and a block more. What was kept is let go of
-        before."""
+        """Fetch and keep the bytes from ``begin`` on and one block more, after dropping what was kept."""
         self._kept_stretch = b"", begin, b""
         data = self._fetch_uncached(begin, min(self.size, end + self.blocksize))
         self.total_requested_bytes += len(data)
@@ -151,8 +150,8 @@ class BytesCache(_StretchCache):
     Parameters
     ----------
     trim
-        let go of what lies behind as the stretch grows beyond two blocks: from the
-        current read, and from one block before its end, everything is kept.
+        drop bytes at the beginning when the stretch grows beyond two blocks: kept are the
+        current read and one block before its end.
     """
 
     name: ClassVar[str] = "bytes"

@@ -6,7 +6,7 @@
     keeps whole files, and a table that says when each was copied and of which version
     (`_cached.whole`).
 ``simplecache``
-    keeps whole files, and knows of them by their names only: a copy is good for ever.
+    keeps whole files without a table: copies are found by their names and never expire.
 
 Several threads and processes may share a folder.  A copy appears by one rename when it
 is whole.  A forked child never removes what is the parent's: a temporary folder goes with
@@ -74,12 +74,12 @@ class WriteCachedTransaction(Transaction):
 
 
 class SimpleCacheFileSystem(WholeFileCacheFileSystem):
-    """Keeps whole files and nothing else: a copy that is there is good.
+    """Keeps whole files without a table: every existing copy is used.
 
     Parameters as for `CachingFileSystem`, of which ``cache_check``, ``check_files`` and
-    ``expiry_time`` have no effect.  Copies are known by their names, so that writing
-    through the cache lets go of the copies of the paths that were given, but not of what
-    is below them.
+    ``expiry_time`` have no effect.  Copies are found by their names alone, so that
+    writing through the cache drops the copies of the given paths, but not those of paths
+    below them.
     """
 
     protocol: ClassVar[Any] = "simplecache"

@@ -1,12 +1,12 @@
 """Bounds for the folder of a cache: bytes, age, and the disk that is left.
 
-What was used longest ago goes first, and what is open never goes: whoever opens a copy holds
-a shared lock on it (see `lock_shared`), and what cannot be locked alone is left.  The lock goes with
-the open file, in whatever way its process ends.
+The least recently used copies are removed first, but never one that is open: an open copy has a
+shared lock (see `lock_shared`), and a copy that cannot be locked exclusively is left.  The system
+releases the lock when the file is closed or its process ends.
 
-The time of the last use is the access time of the copy, which is set here because file
-systems seldom keep it; where other processes use a folder without bounds it may be older than
-the truth, by a day on most systems.
+The time of the last use is the access time of the copy, which is set here because file systems
+seldom update it; if other processes use the folder without bounds it may be too old, by a day
+on most systems.
 """
 
 from __future__ import annotations

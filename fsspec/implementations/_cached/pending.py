@@ -1,12 +1,11 @@
 """What is written through a cache: a local file that is uploaded at the end, of itself or of its transaction.
 
-It belongs to the process that opened it: in a forked child writing to it raises, and ending it in any way
-only lets go of it there.
+It belongs to the process that opened it: in a forked child writing to it raises, and closing, discarding or
+collecting it only releases the child's copy.
 
-What was written in a transaction that is under way is not on the target before that ends, and is read from
-where it was written.
-Operations on single paths and `ls` show it, and the folders that it will be in; those
-that walk or change the target do not.
+A file written in a transaction is not on the target before the transaction ends; until then it is read from
+the local file. Operations on single paths and `ls` show it and the folders that it will be in; those that
+walk or change the target do not.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class SharedBlocks:
         return is_mine(self) and self._loop is asyncio.get_running_loop()
 
     def close(self) -> None:
-        """Enter the blocks that were fetched, and let go of the file."""
+        """Enter the fetched blocks in the table, and drop the file."""
         if self._file is not None:
             self._file.close()
 
