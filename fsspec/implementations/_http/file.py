@@ -153,11 +153,15 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self.fs, self.size = fs, size
         streams = getattr(fs, "_open_streams", None)
         self._reading_ahead = ReadAhead(self, weakref.WeakSet() if streams is None else streams)
+        fetches = type(self)._fetch_range is HTTPFile._fetch_range  # not so a subclass of one's own
+        whole = fetches and cache_type == "all" and size is not None and not cache_options
+        made = "none" if whole else cache_type
         super().__init__(
-            fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
+            fs, url, mode, block_size, cache_type=made, cache_options=cache_options, size=size, **kwargs
         )
         self.size = size
-        fetches = type(self)._fetch_range is HTTPFile._fetch_range  # not so a subclass of one's own
+        if whole:  # with the size that the server says, whatever the program gave
+            sync(self.loop, self.async_fetch_all)
         if fetches and type(self.cache) is BytesCache and size is not None:
             self.cache = AheadCache(self.blocksize, self._fetch_more, size)
 

@@ -69,10 +69,15 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self.session = session if session is not None else fs.session
         self._known_version = answers.Version()
         self._details = {"name": url, "size": size, "type": "file"}
+        fetches = type(self)._fetch_range is HTTPFile._fetch_range  # not so a subclass of one's own
+        whole = fetches and cache_type == "all" and size is not None and not cache_options
+        made = "none" if whole else cache_type
         super().__init__(
-            fs, url, mode, block_size, cache_type=cache_type, cache_options=cache_options, size=size, **kwargs
+            fs, url, mode, block_size, cache_type=made, cache_options=cache_options, size=size, **kwargs
         )
         self.size = size
+        if whole:  # with the size that the server says, whatever the program gave
+            self._fetch_all()
 
     @through_cache
     def read(self, length: int = -1) -> bytes:
