@@ -511,7 +511,9 @@ def test_reading_all_ways(fs, url, cache_type, block_size):
 
 
 @pytest.mark.parametrize("make", [HTTPFileSystem, http_sync.HTTPFileSystem])
-@pytest.mark.parametrize("cache_type", ["bytes", "none", "readahead", "blockcache", "mmap", "background", "all"])
+@pytest.mark.parametrize(
+    "cache_type", ["bytes", "none", "readahead", "blockcache", "mmap", "background", "all"]
+)
 @pytest.mark.parametrize("size", [1, 70_000, 150_000, 300_000])
 def test_the_size_that_the_server_says_holds(url, http_server, make, cache_type, size):
     """Not one that a program has from elsewhere, an older listing say."""

@@ -578,7 +578,9 @@ def test_streamed_files_read_parts_of_lines(http_server, fs, url):
         assert not f.seekable()
 
 
-@pytest.mark.parametrize("cache_type", ["bytes", "readahead", "none", "blockcache", "first", "background", "all"])
+@pytest.mark.parametrize(
+    "cache_type", ["bytes", "readahead", "none", "blockcache", "first", "background", "all"]
+)
 def test_a_size_that_is_too_large_is_corrected(http_server, fs, url, cache_type):
     with fs.open(url + "/f", size=100, cache_type=cache_type) as f:
         assert f.read(1) == b"a"
