@@ -143,7 +143,7 @@ def test_ways_to_find_the_filesystem(tree, monkeypatch):
     fs = GenericFileSystem("options", storage_options={"memory": {"secret": "word"}})
     for fs in (GenericFileSystem("generic"), GenericFileSystem("current"), fs):
         assert fs.cat("memory://r/one") == b"1"
-    assert fs._side_of("memory://r")[0].storage_options == {"secret": "word"}
+    assert fs._resolve_url("memory://r")[0].storage_options == {"secret": "word"}
     assert "word" not in repr(fs)
 
 

@@ -148,7 +148,7 @@ def test_age(kind, target, tmp_path):
         read(c, f"r/{n}")
     unused_for(c, 650)
     read(c, "r/0")
-    c._cache_limits._look_again = 0.0  # as if enough time had passed
+    c._cache_limits._next_scan = 0.0  # as if enough time had passed
     read(c, "r/5")
     assert kept(c) == [0, 2, 3, 5]
 

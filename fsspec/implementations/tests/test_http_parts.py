@@ -242,11 +242,11 @@ def test_an_open_file_fetches_ahead_from_the_second_read_on(fs: HTTPFileSystem, 
         assert (cache.name, cache.concurrency) == ("adaptive", 3)
         file.read(1000)
         producer = cache._background_prefetcher.producer
-        assert producer.wanting() == 0
+        assert producer.bytes_to_fetch() == 0
         cache._background_prefetcher.consumer.sequential_streak += 1
-        assert producer.wanting() == 64 * 2 * 1000
+        assert producer.bytes_to_fetch() == 64 * 2 * 1000
         cache._background_prefetcher.read_tracker.add(2**20)
-        assert producer.wanting() == len(DATA) - 1000  # all that is left is within the window
+        assert producer.bytes_to_fetch() == len(DATA) - 1000  # all that is left is within the window
 
 
 @pytest.mark.parametrize("step", [2**16, 2**20, 3 * 2**20])
