@@ -16,12 +16,14 @@ import threading
 import weakref
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fsspec
 from fsspec._checks import forked
 from fsspec._fork import hooks
+from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
@@ -38,6 +40,15 @@ def test_examples_of_a_page(page, monkeypatch):
     monkeypatch.setattr(fsspec.config, "conf", dict(fsspec.config.conf))
     failed, tried = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf8")
     assert tried and not failed
+
+
+NAMES = {
+    "AbstractBufferedFile": AbstractBufferedFile,
+    "AbstractFileSystem": AbstractFileSystem,
+    "Any": Any,
+    "AsyncFileSystem": AsyncFileSystem,
+}
+"""What the code of a page is taken to have imported."""
 
 
 def code(page, words, **names):
@@ -74,7 +85,8 @@ def test_what_is_shown_for_packages_that_run_on_both(monkeypatch):
     owned = names["Owned"](list)
     assert owned.get() is owned.get() and owned.get() == []
     monkeypatch.setattr(MemoryFileSystem, "store", {})
-    whole = code("backend.rst", "class WholeFile", AbstractBufferedFile=AbstractBufferedFile)["WholeFile"]
+    shown = code("backend.rst", "class WholeFile", **NAMES)
+    whole = shown["WholeFile"]
     fs, data = MemoryFileSystem(), bytes(range(256)) * 100
     with whole(fs, "/whole", "wb", block_size=1000) as f:
         for start in range(0, len(data), 700):
@@ -95,6 +107,13 @@ def test_what_is_shown_for_packages_that_run_on_both(monkeypatch):
         assert not fs.exists("/later")
         getattr(f, end)()
         assert fs.exists("/later") is found
+    f = whole(fs, "/open", "wb", autocommit=False)
+    f.write(b"still open")
+    f.commit()
+    assert fs.cat_file("/open") == b"still open"
+    mine = type("Mine", (MemoryFileSystem,), {"_open": shown["MyFileSystem"]._open})()
+    with pytest.raises(FileExistsError):
+        mine.open("/open", "xb")
 
 
 class Dictionary(DictFileSystem):
@@ -117,7 +136,7 @@ class Dictionary(DictFileSystem):
 
 def test_listings_are_remembered_as_shown():
     """Also where that of the parent is remembered, and after changes deeper down."""
-    shown = code("backend.rst", "class RememberingFileSystem", AbstractFileSystem=AbstractFileSystem)
+    shown = code("backend.rst", "class RememberingFileSystem", **NAMES)
     fs = type("Remembering", (shown["RememberingFileSystem"], Dictionary), {})({"a/b/c": b"1", "a/d": b"2"})
     assert fs.ls("", detail=False) == ["a"] and fs.ls("a", detail=False) == ["a/b", "a/d"]
     assert fs.find("") == ["a/b/c", "a/d"]
@@ -155,16 +174,34 @@ def test_a_client_made_as_shown_goes_on_with_another_loop(http_server):
     gc.collect()  # closes those of the blocking calls
 
 
-def test_the_fallback_for_both_packages_is_typed(tmp_path):
+IMPORTED = """
+from typing import Any
+from fsspec.asyn import AsyncFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem as Base
+
+class AbstractFileSystem(Base):
+    def list_folder(self, path: str) -> list[dict[str, Any]]:
+        return []
+"""
+USED = """
+numbers: Owned[list[int]] = Owned(list)
+found: list[int] = numbers.get()
+"""
+
+
+def test_the_code_of_the_guide_is_typed(tmp_path):
     pytest.importorskip("mypy")
+    pytest.importorskip("aiohttp")
     text = (DOCS / "backend.rst").read_text(encoding="utf8")
-    block = textwrap.dedent(
-        re.search(r"python\n\n((?: +.*\n|\n)+)", text[text.index("These names need a fallback") :])[1]
-    )
-    (tmp_path / "both.py").write_text(
-        block + "\nnumbers: Owned[list[int]] = Owned(list)\nfound: list[int] = numbers.get()\n"
-    )
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "both.py"]
+    blocks = re.findall(r"^ *\.\. code-block:: python\n\n((?: +.*\n|\n)+)", text, re.MULTILINE)
+    assert len(blocks) == 4
+    for number, block in enumerate(blocks):
+        block = textwrap.dedent(block)
+        rest = USED if "class Owned" in block else ""
+        (tmp_path / f"block{number}.py").write_text(IMPORTED + block + rest)
+    (tmp_path / "example.py").write_text((DOCS / "example/fsspec_dictstore.py").read_text(encoding="utf8"))
+    names = sorted(path.name for path in tmp_path.glob("*.py"))
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), *names]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
