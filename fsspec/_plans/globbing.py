@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import overridden, replaced_without
 from fsspec._paths.glob import translate_name
+from fsspec._paths.paths import url_text
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.listing import ask, check_depth, listings, unless_absent
-from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Entry, Options, StrPath
@@ -147,7 +147,7 @@ def glob(
 ) -> Plan:
     """The paths that match; see ``AbstractFileSystem.glob``."""
     check_depth(maxdepth)
-    text = stringify_path(path)
+    text = url_text(path)
     only_folders = text.endswith("/")
     text = fs._strip_protocol(text)
     if not has_magic(text):

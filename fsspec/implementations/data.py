@@ -30,7 +30,7 @@ class DataFileSystem(AbstractFileSystem):
 
     @staticmethod
     def _split_url(path: str) -> tuple[str, str]:
-        head, comma, content = path.removeprefix("data:").partition(",")
+        head, comma, content = url_text(path).removeprefix("data:").partition(",")
         if not comma:
             raise ValueError("a data URL has a comma between its type and its content")
         return head, content

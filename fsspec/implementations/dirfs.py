@@ -232,7 +232,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return cast("list[Any]", renamed(found, "listing", self._relpath))
 
     def glob(self, path: str, **kwargs: Any) -> Any:
-        pattern = self._join(path.rstrip("/"))  # a slash at its end does not mean folders only
+        pattern = self._join(url_text(path).rstrip("/"))  # a slash at its end does not mean folders only
         found = self.fs.glob(pattern, **kwargs)
         if not found and self._may_have_no_slash(pattern):
             with suppress(FileNotFoundError):
@@ -241,7 +241,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return renamed(found, "found", self._relpath)
 
     async def _glob(self, path: str, **kwargs: Any) -> Any:
-        pattern = self._join(path.rstrip("/"))
+        pattern = self._join(url_text(path).rstrip("/"))
         found = await self.fs._glob(pattern, **kwargs)
         if not found and self._may_have_no_slash(pattern):
             with suppress(FileNotFoundError):

@@ -36,7 +36,7 @@ from fsspec.implementations._http.bodies import body_part, upload_body, whole_bo
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
-from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
+from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
 from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import check_options, glob, request_options
 from fsspec.implementations._http.probing import ask, ask_first_bytes, without_refresh
@@ -302,7 +302,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     def encode_url(self, url: str) -> yarl.URL:
         """The URL as it is requested."""
-        return yarl.URL(url, encoded=self.encoded)
+        return yarl.URL(url_given(url), encoded=self.encoded)
 
     def ukey(self, url: str) -> str:
         """A token of the URL; what it leads to may have changed."""

@@ -185,6 +185,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def encode_url(self, url: str) -> str | yarl.URL:
         """The URL as it is requested; a `yarl.URL` where that package is installed."""
+        url = parsing.url_given(url)
         if self.js:
             return url
         try:

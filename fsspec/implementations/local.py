@@ -32,12 +32,14 @@ from fsspec._paths.paths import (
     without_file_protocol,
 )
 from fsspec._paths.ranges import as_view, check_limits
+from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.transfers import paired
 from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
+from fsspec.registry import known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, other_paths, stringify_path
 
@@ -94,6 +96,20 @@ def _found(path: str) -> os.stat_result | None:
         return os.stat(path)
     except (OSError, ValueError):
         return None
+
+
+def _tell_what_is_meant(error: FileNotFoundError, path: str) -> None:
+    """Have the error about a path say which URL may be meant: nothing is called so, but it looks like one."""
+    if ":" not in path or error.errno is None:
+        return
+    name = path.removeprefix(make_path_posix(""))
+    protocol, _, rest = name.partition(":")
+    if name == ":":
+        error.strerror = "a URL is needed after '::', and there is none"
+    elif protocol in known_implementations:
+        url = redact_url(f"{protocol}://{rest.lstrip('/')}")
+        error.strerror = f"{error.strerror}; is {url} meant?"
+    error.args = error.errno, error.strerror
 
 
 def _copy_small(source: str, target: str) -> None:
@@ -210,7 +226,11 @@ class LocalFileSystem(AbstractFileSystem):
     def info(self, path: str | os.DirEntry[str], **kwargs: Any) -> dict[str, Any]:
         item, name = (path, path.path) if isinstance(path, os.DirEntry) else (None, path)
         stripped = self._strip_protocol(name)
-        entry = self._entry_of(stripped, item)
+        try:
+            entry = self._entry_of(stripped, item)
+        except FileNotFoundError as error:
+            _tell_what_is_meant(error, stripped)
+            raise
         if item is None and entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
         return entry
@@ -518,7 +538,12 @@ class LocalFileSystem(AbstractFileSystem):
     ) -> IO[Any]:
         if mode == "rb" and compression is None and not kwargs and is_default(self._open):
             logger.debug("open %s as %s", path, mode)
-            return cast("IO[Any]", LocalFileOpener(self._strip_protocol(path), "rb", fs=self))
+            path = self._strip_protocol(path)
+            try:
+                return cast("IO[Any]", LocalFileOpener(path, "rb", fs=self))
+            except FileNotFoundError as error:
+                _tell_what_is_meant(error, path)
+                raise
         return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
     @default
@@ -529,7 +554,11 @@ class LocalFileSystem(AbstractFileSystem):
         logger.debug("open %s as %s", path, mode)
         if "r" not in mode:
             self._make_parent(path)
-        return LocalFileOpener(path, mode, fs=self, **kwargs)
+        try:
+            return LocalFileOpener(path, mode, fs=self, **kwargs)
+        except FileNotFoundError as error:
+            _tell_what_is_meant(error, path)
+            raise
 
 
 class _Types:

@@ -272,7 +272,7 @@ class MemoryFileSystem(AbstractFileSystem):
             raise (
                 folder_error(path, IsFolderError)
                 if self._is_folder(path) and path
-                else FileNotFoundError(path)
+                else FileNotFoundError(path or "the path is empty: that is the root, and no file")
             )
         if start is None and end is None:
             data: bytes = f.getvalue()

@@ -22,10 +22,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from fsspec._paths.paths import NoPathError
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec.caching import BaseCache, BytesCache, ReadAheadCache
 from fsspec.exceptions import FileChangedError, IncompleteRead
-from fsspec.implementations._http.parsing import ContentRange, content_range, is_plain
+from fsspec.implementations._http.parsing import ContentRange, content_range, is_plain, why_no_url
 
 if TYPE_CHECKING:
     import yarl
@@ -47,8 +48,8 @@ def only_read(mode: str, way_out: str = "fs.pipe_file(url, data) and fs.put_file
 
 def why_invalid(url: str, error: Exception) -> str:
     """The message for a URL that a client library rejects."""
-    shown, why = redact_url(url), redact_text(str(error))
-    return f"{shown}: {why if why != shown else 'no valid URL'}"
+    shown, why = redact_url(url), getattr(error, "description", None) or redact_text(str(error))
+    return f"{shown or repr(shown)}: {why if why != shown else why_no_url(url)}"
 
 
 class RangesIgnoredError(ValueError):
@@ -73,6 +74,10 @@ class WrongOptionOfFileError(FileNotFoundError, TypeError):
     """An option of a wrong type, raised by ``info`` and ``open``; as above."""
 
 
+class NoUrlError(FileNotFoundError, TypeError):
+    """What is no URL, from ``info`` and ``open``; as above."""
+
+
 @contextmanager
 def as_file_error() -> Iterator[None]:
     """A context in which errors about options are raised in the form for ``info`` and ``open``."""
@@ -80,6 +85,8 @@ def as_file_error() -> Iterator[None]:
         yield
     except UnknownOptionError as error:
         raise UnknownOptionOfFileError(*error.args) from None
+    except NoPathError as error:
+        raise NoUrlError(*error.args) from None
     except TypeError as error:
         raise WrongOptionOfFileError(*error.args) from error
 

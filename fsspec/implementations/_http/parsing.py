@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 from urllib.parse import unquote, urljoin
 
+from fsspec._paths.paths import url_text
+
 ex: re.Pattern[str] = re.compile(r"""<(a|A)\s+(?:[^>]*?\s+)?(href|HREF)=["'](?P<url>[^"']+)""")
 """A link of a page."""
 ex2: re.Pattern[str] = re.compile(r"""(?P<url>http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+)""")
@@ -36,6 +38,18 @@ NOT_PAGES = (
 def has_magic(s: str) -> bool:
     """Whether a URL is a pattern: as `globbing.has_magic`, but a question mark begins the query."""
     return magic_check.search(s) is not None
+
+
+def url_given(url: Any) -> Any:
+    """A URL as a client takes it. Raises NoPathError: it is no text, nor an object that stands for a URL."""
+    return url if hasattr(url, "path") else url_text(url)
+
+
+def why_no_url(text: str) -> str:
+    """What is wrong with a text that a client does not take for a URL."""
+    if not text:
+        return "the path is empty, where a URL is needed"
+    return "no valid URL" if "://" in text else "a URL begins with http:// or https://"
 
 
 def literal_question_marks(pattern: str) -> str:

@@ -11,7 +11,7 @@ from fsspec._overriding import overridden
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, call, globbing
 from fsspec.implementations._http.answers import UnknownOptionError
-from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check
+from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check, url_given
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Options
@@ -34,7 +34,7 @@ def glob(
 ) -> Plan:
     """The URLs that match; a request for each page that can lead to a match."""
     kwargs.pop("batch_size", None)
-    only_folders = path.endswith("/")
+    only_folders = url_given(path).endswith("/")
     if not has_magic(path):
         strict = {} if overridden(fs, "exists") else {"strict": True}
         there = yield call("exists", path, **strict, **kwargs)  # one request, where ``info`` may need two

@@ -24,7 +24,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request
-from fsspec.implementations._http.parsing import is_proper_url, own_headers
+from fsspec.implementations._http.parsing import is_proper_url, own_headers, why_no_url
 from fsspec.implementations._http.plans import check_options
 from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
 from fsspec.implementations._http.retrying import Retries
@@ -215,7 +215,8 @@ def _leaves_redirects(session: aiohttp.ClientSession) -> bool:
 def _raise_without_secrets(error: aiohttp.ClientError) -> None:
     """Raise another error in place of one whose text would show the whole URL."""
     if isinstance(error, aiohttp.InvalidURL):
-        raise type(error)(redact_url(error.url), getattr(error, "description", None)) from None
+        shown, why = redact_url(error.url), getattr(error, "description", None)
+        raise type(error)(shown, why or why_no_url(str(error.url))) from None
     if type(error) is aiohttp.ClientResponseError:  # of a session that is set to raise by itself
         given = error.request_info, error.history
         raise HTTPStatusError(

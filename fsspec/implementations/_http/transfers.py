@@ -18,6 +18,7 @@ from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import parts_of
 from fsspec.implementations._http.answers import UnknownOptionError
+from fsspec.implementations._http.parsing import url_given
 from fsspec.utils import isfilelike
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ CHUNK = 5 * 2**20
 
 def is_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
     """Whether what is fetched is a folder of a tree, not a file."""
-    return rpath.endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath))
+    return url_given(rpath).endswith("/") and not isfilelike(lpath) and trailing_sep(os.fspath(lpath))
 
 
 def make_folder(rpath: str, lpath: StrPath, found: bool) -> None:

@@ -808,3 +808,29 @@ def test_what_is_detached_has_the_mode_of_a_file_of_io(mode, tmp_path):
     with io.open(tmp_path / "a", mode, buffering=0) as plain:
         assert raw.mode == plain.mode
     raw.close()
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ("s3:/bucket/f", "is s3://bucket/f meant"),
+        ("https:/host/f", "is https://host/f meant"),
+        ("filecache::", "a URL is needed after '::'"),
+    ],
+)
+def test_a_missing_file_that_looks_like_a_url(given, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=told) as caught:
+        fsspec.open(given).open()
+    assert caught.value.errno == errno.ENOENT and caught.value.filename.startswith(str(tmp_path))
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_file_that_looks_like_a_url(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:").mkdir()
+    (tmp_path / "s3:" / "f").write_bytes(b"here")
+    with fsspec.open("s3:/f") as f:
+        assert f.read() == b"here"
+    with pytest.raises(FileNotFoundError, match="directory: "):
+        fsspec.open("other:/f").open()
