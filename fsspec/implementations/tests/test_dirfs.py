@@ -232,12 +232,12 @@ def test_no_path_leads_out(fs, other, path, tmp_path):
 
 def test_a_renamed_folder_is_one_of_files_that_check_their_version(m):
     """As those of s3fs do."""
-    from fsspec._spec.contents import has_checking_files
+    from fsspec._spec.contents import checks_file_version
 
     other = type(m)(skip_instance_cache=True)
     other.local_expiry_check = True
     renamed = type("Renamed", (DirFileSystem,), {"protocol": ("own", "dir")})
-    assert has_checking_files(renamed("/a", other)) and not has_checking_files(renamed("/a", m))
+    assert checks_file_version(renamed("/a", other)) and not checks_file_version(renamed("/a", m))
 
 
 def test_dots_in_names_are_names(fs):
