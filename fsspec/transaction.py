@@ -2,9 +2,9 @@
 
 Owns the set of files written while a filesystem is in a transaction.  Each of them was
 opened with ``autocommit=False``: closing it sends its bytes, its ``commit`` lets it
-appear and its ``discard`` drops it.  One that is still open is closed first.  A file whose
-commit fails is discarded, and the others are committed: what was written well is not lost.
-Only an interrupt discards what is left.
+appear and its ``discard`` drops it.  One that is still open is closed first.  They are committed in
+the order in which they were opened; one that fails is discarded with those after it, which
+may be about what it should have held, as a manifest is.
 
 A transaction belongs to the filesystem instance and the process that began it.  A forked
 child is outside of it from the start: what the child writes does not wait, and the end of
@@ -22,6 +22,7 @@ from fsspec._fork import hooks
 from fsspec._fork.known import is_ours
 from fsspec._fork.owned import is_mine, own
 from fsspec._fork.written_files import close_layers
+from fsspec._paths.redaction import redact_url
 from fsspec._public import publish
 
 if TYPE_CHECKING:
@@ -54,32 +55,31 @@ def _commit(f: Any) -> None:
 
 def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
     """Commit or discard files, in their order, and take them out of ``files``. One whose commit fails is
-    discarded; the others are committed, but after an interrupt. Then the first error is raised."""
-    failed: list[tuple[Any, BaseException]] = []
-    interrupted = False
+    discarded with those after it. Then the first error is raised, or an interrupt."""
+    errors: list[BaseException] = []
+    dropped: list[str] = []
     while files:
         f = files[0]
         try:
-            if commit and not interrupted:
+            if commit and not errors:
                 _commit(f)
                 del files[0]
                 continue
         except BaseException as error:  # raised below, when none is left
-            failed.append((f, error))
-            interrupted = not isinstance(error, Exception)
+            errors.append(error)
+        dropped.append(redact_url(str(getattr(f, "path", f))))
         try:
             if hasattr(f, "discard"):
                 f.discard()
         except BaseException as error:  # as above
-            failed.append((f, error))
+            errors.append(error)
         del files[0]
-    if not failed:
+    if not errors:
         return
-    first = next((error for _, error in failed if not isinstance(error, Exception)), failed[0][1])
+    first = next((error for error in errors if not isinstance(error, Exception)), errors[0])
     if commit and hasattr(first, "add_note"):  # Python 3.11 and later
-        paths = dict.fromkeys(str(getattr(f, "path", f)) for f, _ in failed)
-        others = "nor those that were opened after them" if interrupted else "the others were"
-        first.add_note(f"fsspec: the transaction did not store {', '.join(map(repr, paths))}; {others}")
+        more = f" and {len(dropped) - 10} others" if len(dropped) > 10 else ""
+        first.add_note(f"fsspec: the transaction did not store {', '.join(map(repr, dropped[:10]))}{more}")
     raise first
 
 
@@ -158,8 +158,8 @@ class Transaction:
         Raises
         ------
         Exception
-            the first that the ``commit`` of a file raised, which is dropped, or a ``discard``; after all
-            were tried. Notes name the files that were not stored.
+            the first that the ``commit`` of a file raised, which is dropped with those after it, or a
+            ``discard``. A note names the files that were not stored.
         """
         if self._is_inherited():
             return
