@@ -17,8 +17,10 @@ In a forked child the instance does what any awaitable one does, and its targets
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -388,12 +390,17 @@ class GenericFileSystem(AsyncFileSystem):
         """
         source, path = self._resolve_url(url)
         target, path2 = self._resolve_url(url2)
-        if source is not target:
-            await copy_between(source, path, target, path2, blocksize, for_file(callback, url))
-        elif is_here(source) and (source.info(path)["size"] or 0) <= blocksize:
-            source.cp_file(path, path2, **kwargs)
-        else:
-            await _ask(source, "cp_file", path, path2, **kwargs)
+        try:
+            if source is not target:
+                await copy_between(source, path, target, path2, blocksize, for_file(callback, url))
+            elif is_here(source) and (source.info(path)["size"] or 0) <= blocksize:
+                source.cp_file(path, path2, **kwargs)
+            else:
+                await _ask(source, "cp_file", path, path2, **kwargs)
+        except NotADirectoryError as error:  # what would be below a file is not there
+            if error.filename != path:
+                raise
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
 
     def mv(
         self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any

@@ -187,6 +187,9 @@ def test_missing_sources(fs, tree, out, tmp_path):
         fs.copy("memory://r/none", out, on_error="raise")
     with pytest.raises(FileNotFoundError, match="/r/none"):
         fs.cp_file("memory://r/none", out)
+    for target in (out, "memory://r/new"):
+        with pytest.raises(FileNotFoundError, match="out2/below"):
+            fs.cp_file(out + "2/below", target)
 
 
 def test_other_failures_are_raised(fs, tree, out, tmp_path):
