@@ -187,8 +187,9 @@ LENGTH, BLOCK = 800, 64
 
 
 _COLOURS = (
-    "svg { background: #fff } text { fill: #1d2733 } .quiet { fill: #555 } rect { stroke: #fff; stroke-width: 0.5 }"
-    " .asked { fill: #ddd } .fetched { fill: #2980b9; fill-opacity: 0.75 }"
+    "svg { background: #fff } text { fill: #1d2733 } .quiet { fill: #555 }"
+    " rect { stroke: #fff; stroke-width: 0.5 } .asked { fill: #ddd }"
+    " .fetched { fill: #2980b9; fill-opacity: 0.75 }"
     " @media (prefers-color-scheme: dark) { svg { background: #1b2126 } text { fill: #d6dbdf }"
     " .quiet { fill: #a3adb5 } rect { stroke: #1b2126 } .asked { fill: #4a555e } .fetched { fill: #5dade2 } }"
 )
