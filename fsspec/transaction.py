@@ -19,7 +19,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
-from fsspec._fork.known import is_ours
 from fsspec._fork.owned import is_mine, own
 from fsspec._fork.written_files import close_layers
 from fsspec._paths.redaction import redact_url
@@ -45,12 +44,13 @@ def _commit(f: Any) -> None:
     buffered = isinstance(f, AbstractBufferedFile)
     if buffered and f._given_up_upload is not None:
         raise OSError(str(f._given_up_upload))
-    if (buffered or not is_ours(type(f))) and not getattr(f, "closed", True):
-        f.close()  # what it holds is not sent yet; other files of this package commit that
+    commit = getattr(f, "commit", None)
+    if (buffered or commit is None) and not getattr(f, "closed", True):
+        f.close()  # what it holds is not sent yet; the commit of others sends that
         if buffered:
             f._closed_by_transaction = True
-    if hasattr(f, "commit"):
-        f.commit()
+    if commit is not None:
+        commit()
 
 
 def _finish(files: deque[Any] | list[Any], commit: bool) -> None:

@@ -144,8 +144,9 @@ class LocalRaw(io.RawIOBase):
                 super().close()
             finally:
                 self.closed = True
-                if self._descriptor_number >= 0:
-                    os.close(self._descriptor_number)
+                fd, self._descriptor_number = self._descriptor_number, -1  # another thread may close it, too
+                if fd >= 0:
+                    os.close(fd)
 
 
 _ADVICE = "Only the process that opened it may {} it; in this one, open the file anew"
@@ -295,16 +296,17 @@ class LocalFileOpener(io.IOBase):
     def _make_buffer(self) -> None:
         if self._descriptor_number < 0:
             raise ValueError(_CLOSED)
+        raw = LocalRaw(-1, "rb", self._raw_position)
+        made = io.BufferedReader(raw, _BLOCK if self.size > _BLOCK else 2**16)
+        raw._descriptor_number = self._descriptor_number
         try:
-            made = io.BufferedReader(
-                LocalRaw(self._descriptor_number, "rb", self._raw_position),
-                _BLOCK if self.size > _BLOCK else 2**16,
-            )
-        except BaseException:  # an interrupt: the descriptor was closed with the new buffer
-            self._descriptor_number = -1
+            is_ready = self.__dict__.setdefault("_buffered_file", made) is not made
+        except BaseException:  # an interrupt: the descriptor is closed once
+            if self._buffered_file is not made:
+                raw._descriptor_number = -1
             raise
-        if self.__dict__.setdefault("_buffered_file", made) is not made:  # another thread was faster
-            made.detach()._descriptor_number = -1  # type: ignore[attr-defined]  # detach gives a LocalRaw
+        if is_ready:  # another thread was faster
+            raw._descriptor_number = -1
         elif type(self) is LocalFileOpener:  # call its methods directly
             for name in _DELEGATED:
                 self.__dict__[name] = getattr(made, name)
@@ -338,15 +340,16 @@ class LocalFileOpener(io.IOBase):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)
             if osp.isdir(self.path):
                 raise folder_error(self.path)
-            fd, self.temp = tempfile.mkstemp()
-            os.close(fd)
+            self.temp = tempfile.mktemp()
             try:
+                os.close(new_descriptor(os.open, self.temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
                 if "a" in self.mode and osp.exists(self.path):
                     shutil.copyfile(self.path, self.temp)
                     self._appends_from = osp.getsize(self.temp)
                 self.f = _open_buffered(self.temp, self.mode.replace("x", "w"))
             except BaseException:  # an interrupt, too, leaves no temporary file
-                os.unlink(self.temp)
+                with suppress(FileNotFoundError):
+                    os.unlink(self.temp)
                 raise
         if "w" not in self.mode and hasattr(self.f, "fileno"):
             with suppress(OSError):

@@ -416,7 +416,13 @@ def test_an_interrupted_opening_of_a_local_file_leaves_no_descriptor(mode, tmp_p
     path += "/file"
     fs.touch(path)
     before = len(os.listdir("/proc/self/fd"))
-    for _ in interrupted(lambda: fs.open(path, {mode!r}).close(), 400, within=2e-4):
+
+    def use():
+        with fs.open(path, {mode!r}) as f:
+            if f.readable():
+                f.readline()
+
+    for _ in interrupted(use, 400, within=2e-4):
         pass
     left = len(os.listdir("/proc/self/fd")) - before
     assert left < 10, left

@@ -65,6 +65,7 @@ class LocalTempFile:
     placed: bool = False
     failed: OSError | None = None
     """What writing the local file raised."""
+    _was_written = False
     becomes: str | None = None
     """The copy that the cache keeps of it, once it was uploaded."""
 
@@ -146,6 +147,7 @@ class LocalTempFile:
 
     def _call_writing(self, what: str, *args: Any) -> int:
         """Do what may write to the local file, and note it if that fails."""
+        self._was_written = True
         try:
             done: int = getattr(self.fh, what)(*args)
             return done
@@ -225,16 +227,18 @@ class LocalTempFile:
 
     def discard(self) -> None:
         """Give up what was written."""
+        self._was_written = False  # first: after an interrupt the finalizer gives up the rest
         with suppress(OSError, ValueError):  # it cannot be written, or its close was interrupted half-way
             self.fh.close()
         remove(self.fn)
 
     @owner_only
     def __del__(self) -> None:
-        """Close what nobody closed, as other files do: codecs leave to this what is below them."""
+        """Close what nobody closed, as other files do: codecs leave to this what is below them. A file that
+        nothing was written to, whose opening may have been interrupted, is given up."""
         if "fh" in self.__dict__:
             try:
-                self.discard() if self.failed is not None else self.close()
+                self.close() if self._was_written and self.failed is None else self.discard()
             except Exception as error:  # nobody could handle it
                 logger.warning("%r was not uploaded: %r", self, error)
 

@@ -1,6 +1,7 @@
 """Caches of files and blocks: what they fetch, what they serve, what they leave to the target."""
 
 import asyncio
+import gc
 import gzip
 import inspect
 import os
@@ -284,6 +285,16 @@ def test_whole_contents_are_written_to_the_target(kind, m, tmp_path):
     fs.write_bytes("/b", b"one")
     m.pipe({"/a": b"another", "/b": b"another"})
     assert fs.cat(["/a", "/b"]) == {"/a": b"another", "/b": b"another"}
+
+
+@pytest.mark.parametrize("kind", ["simplecache", "filecache"])
+def test_a_file_that_is_dropped_before_anything_was_written_changes_nothing(kind, m, tmp_path):
+    """Its opening may have been interrupted."""
+    m.pipe("/there", b"precious")
+    fs = fsspec.filesystem(kind, fs=m, cache_storage=str(tmp_path))
+    fs.open("/there", "wb")
+    gc.collect()
+    assert m.cat("/there") == b"precious" and os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("kind", ["simplecache", "filecache"])
