@@ -98,6 +98,17 @@ def archived(mode):
     return ZipFileSystem(f, mode=mode).open("a" if mode == "r" else "b", mode + "b")
 
 
+def missing_member():
+    f = io.BytesIO()
+    f.path = URL
+    with zipfile.ZipFile(f, "w") as archive:
+        archive.writestr("a", "data")
+    f.seek(0)
+    with pytest.raises(FileNotFoundError) as raised:
+        ZipFileSystem(f).info("b")
+    return raised.value
+
+
 class Places(MemoryFileSystem):
     """Files by their URLs."""
 
@@ -137,6 +148,7 @@ SHOW_URLS = {
     "_files.uploading.GivenUp": lambda _: GivenUp(URL, "a reason", True),
     "_files.buffered.AbstractBufferedFile": lambda _: buffered(),
     "_files.open_file.OpenFile": lambda _: fsspec.core.OpenFile(MemoryFileSystem(), URL),
+    "archive.MissingMemberError": lambda _: missing_member(),
     "implementations._archive.files.MemberFile": lambda _: archived("r"),
     "implementations._archive.files.MemberWriter": lambda _: archived("w"),
     "implementations._cached.files.LocalCopy": lambda folder: cached(folder, "rb"),

@@ -512,7 +512,7 @@ def test_an_instance_that_had_not_connected_needs_no_opting_in(places):
 TAKEN_OVER = """
     import asyncio, socket, stat
 
-    def supported_over(closed):
+    def taken_over(closed):
         pipes = []
         while not set(closed) <= {fd for pipe in pipes for fd in pipe}:
             pipes.append(os.pipe())
