@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from fsspec.core import OpenFiles
 
 
-_ATTEMPTS = 5
+_ATTEMPTS = 20
 """How often a file is fetched whose copy others remove before it is read."""
 
 _version: ContextVar[tuple[str, str | None] | None] = ContextVar("_version", default=None)
