@@ -477,8 +477,12 @@ class LocalFileOpener(io.IOBase):
         if self._inherited_writer():
             with dropping_writes():
                 self.f.close()
-        else:
+            return
+        try:
             f.close()
+        except ValueError:  # an interrupt had come between the parts of a close: this one has done the rest
+            if not f.closed or not isinstance(getattr(f, "raw", None), LocalRaw):
+                raise
 
     @property
     def name(self) -> str:

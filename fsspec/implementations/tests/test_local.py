@@ -615,6 +615,22 @@ def test_a_file_that_is_open_at_the_end_of_a_transaction_is_whole(fs, top, mode)
         f.write(b"more")
 
 
+@pytest.mark.parametrize("mode", ["wb", "r+b"])
+def test_a_close_that_was_interrupted_is_finished_by_the_next(fs, top, mode):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    f = fs.open(f"{top}/sub/one", mode)
+    f.write(b"new")
+    raw = f.f.raw
+    raw.close = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        f.close()
+    del raw.close
+    f.close()
+    assert f.closed and raw.closed and fs.cat_file(f"{top}/sub/one")[:3] == b"new"
+
+
 @pytest.mark.parametrize("mode", ["wb", "ab", "xb", "w+b"])
 def test_a_folder_is_no_file_to_write_later(fs, top, mode, monkeypatch):
     """It is refused at once, as without a transaction, and leaves no temporary file."""
