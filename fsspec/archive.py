@@ -24,6 +24,7 @@ from fsspec._overriding import replaced
 from fsspec._paths.paths import path_texts
 from fsspec._paths.redaction import redact_text
 from fsspec._plans.listing import check_depth
+from fsspec._similar import similar
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
@@ -78,14 +79,12 @@ class MissingMemberError(FileNotFoundError):
 
 def where_missing(place: str, path: str, names: Iterable[str]) -> str:
     """What is said of a member that is not in a ``place``, which has those ``names``."""
-    from difflib import get_close_matches  # only where something is wrong already
-
     known = list(islice(names, 2000))
     wanted = path.strip("/")
-    ending = [name for name in known if name.rpartition("/")[2] == wanted.rpartition("/")[2]]
-    close = ending or get_close_matches(wanted, known, 1)
+    ending = (name for name in known if name.rpartition("/")[2] == wanted.rpartition("/")[2])
+    close = next(ending, None) or similar(wanted, known)
     if close:
-        return f"not in {place}; is {close[0]!r} meant?"
+        return f"not in {place}; is {close!r} meant?"
     if not known:
         return f"not in {place}, which is empty"
     more = f" and {len(known) - 3} more" if 3 < len(known) < 2000 else ", ..." if len(known) > 3 else ""

@@ -24,6 +24,7 @@ from fsspec._files.caches_base import (
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 from fsspec._files.caches_stretch import BytesCache, ReadAheadCache
 from fsspec._public import publish
+from fsspec._similar import is_meant
 
 if TYPE_CHECKING:
     import logging
@@ -348,18 +349,15 @@ def make_cache(name: str | None, options: dict[str, Any], *given: Any) -> BaseCa
     try:
         return kind(*given, **options)
     except TypeError:
-        import difflib  # both only where something is wrong already
-        import inspect
+        import inspect  # only where something is wrong already
 
         taken = inspect.signature(kind).parameters.values()
         names = [p.name for p in taken if p.name not in ("blocksize", "fetcher", "size")]
         wrong = [option for option in options if option not in names]
         if not wrong or any(p.kind is p.VAR_KEYWORD for p in taken):
             raise
-    close = difflib.get_close_matches(str(wrong[0]), names, 1)
-    takes = ", ".join(names) or "no options"
-    meant = f"; is {close[0]!r} meant?" if close else ""
-    raise TypeError(f"cache_options of the cache_type {name!r} has {wrong[0]!r}; it takes {takes}{meant}")
+    takes = "; ".join(filter(None, (", ".join(names) or "no options", is_meant(wrong[0], names))))
+    raise TypeError(f"cache_options of the cache_type {name!r} has {wrong[0]!r}; it takes {takes}")
 
 
 def register_cache(cls: type[BaseCache], clobber: bool = False) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.paths import type_name
 from fsspec._paths.urls import protocols_of
+from fsspec._similar import similar
 
 if TYPE_CHECKING:
     import inspect
@@ -273,10 +274,8 @@ def doubt_about_forks() -> str:
             if switch(value) is not None
             else f"FSSPEC_FORK_RESET is {value!r}, which is neither on nor off. "
         )
-    from difflib import get_close_matches  # only where something is wrong already
-
-    close = get_close_matches("FSSPEC_FORK_RESET", os.environ, 1, 0.85)
-    return f"{close[0]} is set: is FSSPEC_FORK_RESET meant? " if close else ""
+    close = similar("FSSPEC_FORK_RESET", os.environ, 0.85)
+    return f"{close} is set: is FSSPEC_FORK_RESET meant? " if close else ""
 
 
 set_conf_files(conf_dir, conf)

@@ -38,6 +38,7 @@ from fsspec._checks.report import argument, json_options, printable, run_command
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
 from fsspec._paths.redaction import redact_options
+from fsspec._similar import similar
 from fsspec.registry import known_implementations
 
 if TYPE_CHECKING:
@@ -328,12 +329,11 @@ def _fork_mode(found: Diagnosis) -> None:
         found.add(OK, "forks", "this platform cannot fork")
         return
     import multiprocessing
-    from difflib import get_close_matches
 
-    for name in get_close_matches("FSSPEC_FORK_RESET", os.environ.keys() - {"FSSPEC_FORK_RESET"}, 3, 0.85):
-        found.add(
-            WARNING, "forks", f"the variable {name} does nothing for forks", "is FSSPEC_FORK_RESET meant?"
-        )
+    name = similar("FSSPEC_FORK_RESET", os.environ.keys() - {"FSSPEC_FORK_RESET"}, 0.85)
+    if name:
+        unused = f"the variable {name} does nothing for forks"
+        found.add(WARNING, "forks", unused, "is FSSPEC_FORK_RESET meant?")
     method = multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0]
     text = os.environ.get("FSSPEC_FORK_RESET")
     source = f"FSSPEC_FORK_RESET={text}" if text is not None else "fsspec's configuration"
@@ -528,14 +528,13 @@ def _of_another_link(links: list[Any]) -> Iterator[tuple[list[str], str, str]]:
 
 def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
     """Options that are nearly called like one that there is; filesystems take any others as well."""
-    from difflib import get_close_matches
-
     protocols = {protocol for _, protocol, _ in links}
     for _, protocol, given in links:
         cls = fsspec.get_filesystem_class(protocol)
         known = _options_of(protocol)
         for name in config.apply_config(cls, given).keys() - known - protocols:
-            for meant in get_close_matches(name, known | protocols, 1, 0.75):
+            meant = similar(name, known | protocols, 0.75)
+            if meant:
                 yield name, protocol, meant
 
 

@@ -18,6 +18,7 @@ from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.paths import type_name
+from fsspec._similar import similar
 from fsspec._version import __version__
 
 if TYPE_CHECKING:
@@ -316,13 +317,11 @@ def _loaded(name: str) -> type[AbstractFileSystem]:
 
 def _similar(name: str) -> str:
     """What may have been meant by a protocol that is not known."""
-    from difflib import get_close_matches  # only for an error
-
     if not isinstance(name, str):
         return " A protocol is text."
     typed = name.partition("://")[0].lower()
-    found = get_close_matches(typed, known_implementations, n=1, cutoff=0.7 if len(typed) > 2 else 0.5)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    found = similar(typed, known_implementations, 0.7 if len(typed) > 2 else 0.5)
+    return f" Did you mean {found!r}?" if found else ""
 
 
 def _is_of_a_package(error: ImportError) -> bool:

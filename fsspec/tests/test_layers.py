@@ -18,8 +18,8 @@ from fsspec.registry import known_implementations
 TOP = Path(fsspec.__file__).parent
 
 LAYERS = {
-    "values": "_public _overriding exceptions config callbacks compression dircache utils _version _paths"
-    " _spans",
+    "values": "_public _overriding _similar exceptions config callbacks compression dircache utils _version"
+    " _paths _spans",
     "process": "_fork _loop fork",
     "files": "caching prefetcher _files",
     "algorithms": "_plans",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec._overriding import overridden
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, call, globbing
+from fsspec._similar import is_meant
 from fsspec.implementations._http.answers import UnknownOptionError
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check, url_given
 
@@ -63,16 +64,14 @@ def check_options(
     name = next((name for name in options if name not in _taken(request)), None)
     if name is None:
         return
-    from difflib import get_close_matches  # only where something is wrong already
-
     known = set(_taken(request))
     if url is None:
         text = f"client_kwargs of {kind.__name__} has {name!r}, which the session does not take"
     else:
         known.update(inspect.signature(kind.__init__).parameters)  # type: ignore[misc]  # of the class itself
         text = f"{kind.__name__} has no option {name!r}, nor has its request for {redact_url(url)}"
-    meant = get_close_matches(name, sorted(known - {"self", "args", "kwargs", "storage_options"}), 1)
-    advice = f"is {meant[0]!r} meant?" if meant else "leave it out, or correct its name"
+    known -= {"self", "args", "kwargs", "storage_options"}
+    advice = is_meant(name, sorted(known)) or "leave it out, or correct its name"
     raise UnknownOptionError(f"{text}: {advice} ({error})") from None
 
 
