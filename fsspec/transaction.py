@@ -169,7 +169,6 @@ class Transaction:
             self._release_fs()
 
     def _is_inherited(self) -> bool:
-        hooks.check()
         return not is_mine(self)
 
     def _after_fork_in_child(self) -> None:

@@ -127,7 +127,6 @@ class LocalRaw(io.RawIOBase):
         return size
 
     def _check_writer(self, what: str) -> bool:
-        hooks.check()
         if is_mine(self):
             return True
         if is_dropping_writes():
@@ -356,7 +355,6 @@ class LocalFileOpener(io.IOBase):
                 self.size = os.fstat(self.f.fileno()).st_size
 
     def _check_writer(self, what: str) -> None:
-        hooks.check()
         if self._inherited_writer():
             refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))
 
@@ -473,7 +471,6 @@ class LocalFileOpener(io.IOBase):
                 fd, self._descriptor_number = self._descriptor_number, -1
                 os.close(fd)
             return
-        hooks.check()
         if self._inherited_writer():
             with dropping_writes():
                 self.f.close()

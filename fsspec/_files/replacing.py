@@ -25,6 +25,7 @@ from fsspec._fork import hooks
 from fsspec._paths.paths import folder_error, hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 
+_READABLE_BY_ALL = 0o044
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _under_way: set[Any] = set()
 _in_place: set[str] = set()
@@ -197,7 +198,7 @@ def write_whole(
     done = False
     try:
         try:
-            if before is not None and before.st_mode & 0o044 != 0o044:
+            if before is not None and before.st_mode & _READABLE_BY_ALL != _READABLE_BY_ALL:
                 open(partial, "xb", opener=_opener_like(before)).close()
             write(partial)
         except OSError as error:
@@ -318,18 +319,22 @@ def _rename(
 
 
 def name_beside(path: str) -> str | None:
-    """An empty file beside the plain file at ``path``, to be written in its place; see `take_place`.
+    """The name of a file beside the plain file at ``path``, to be written in its place; see `take_place`.
 
-    None where ``path`` is to be written directly: nothing is there, or no plain file, or one that may not be
-    replaced.
+    It is made here, empty, if not all may read the one at ``path``. None where ``path`` is to be written
+    directly: nothing is there, or no plain file, or one that may not be replaced, or in a folder that may not
+    be changed.
     """
     target, before = _behind_links(path)
     try:
         if before is None or not _may_replace(target, before, certainly=True):
             return None
         partial = _partial_name(target)
-        open(partial, "xb", opener=_opener_like(before)).close()
-        os.utime(partial, ns=(0, 0))  # by which it shows whether it is written to
+        if before.st_mode & _READABLE_BY_ALL != _READABLE_BY_ALL:
+            open(partial, "xb", opener=_opener_like(before)).close()
+            os.utime(partial, ns=(0, 0))  # by which it shows whether it is written to
+        elif not os.access(os.path.dirname(partial) or ".", os.W_OK | os.X_OK):
+            return None
     except OSError:
         return None
     return partial
@@ -339,8 +344,9 @@ def take_place(partial: str, path: str) -> None:
     """Let what was written to `name_beside` of ``path`` be the file there; where nothing was, that stays."""
     target, before = _behind_links(path)
     with suppress(FileNotFoundError):
-        if os.stat(partial).st_mtime_ns:
-            _rename(partial, target, before)
+        made = os.stat(partial)
+        if made.st_mtime_ns:
+            _rename(partial, target, before, made)
         else:
             os.unlink(partial)
 

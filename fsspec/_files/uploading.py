@@ -17,7 +17,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine
 from fsspec._loop.driving import Plan, call
 from fsspec._overriding import is_default
@@ -50,8 +49,7 @@ class CommittedFileError(ValueError, AttributeError):
 
 def _is_inherited_now(file: AbstractBufferedFile) -> bool:
     """Whether the file is inherited, found only now since no fork hook ran (a C library forked)."""
-    hooks.check()  # replaces the class of an inherited file
-    return not is_mine(file)
+    return not is_mine(file)  # which replaces the class of an inherited file
 
 
 def flushing(file: AbstractBufferedFile, force: bool) -> Plan:

@@ -173,9 +173,8 @@ def _register_before() -> None:
         _register_pending_call()
 
 
-def register(obj: object) -> None:
-    """Call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
-    _objects.add(obj)
+register = _objects.add
+"""``register(obj)``: call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
 
 
 def made_in(obj: object) -> int | None:

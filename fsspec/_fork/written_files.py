@@ -15,6 +15,7 @@ raises like any other write, except at the end of the interpreter.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -60,11 +61,12 @@ class Text(io.TextIOWrapper):
 
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""
-        hooks.check()
-        if is_variant(type(self), _InheritedText):  # since the check: no hook had run
-            _InheritedText.close(self)  # type: ignore[arg-type]  # its class now
-        else:
-            super().close()
+        if os.getpid() != hooks.ready_pid:
+            hooks.check()
+            if is_variant(type(self), _InheritedText):  # since the check: no hook had run
+                _InheritedText.close(self)  # type: ignore[arg-type]  # its class now
+                return
+        super().close()
 
 
 class _InheritedText(Variant):
@@ -175,10 +177,12 @@ _layer_above: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
 
 
 def _remember(layer: Any, file: Any) -> None:
-    with suppress(TypeError):  # its class does not support weak references
+    try:
         _layers.add(layer)
         key = id(file)
         _layer_above[key] = weakref.ref(file, partial(_layer_above.pop, key)), weakref.ref(layer)
+    except TypeError:
+        pass  # its class does not support weak references
 
 
 def close_layers(file: Any) -> None:

@@ -224,9 +224,8 @@ async def stream_awaiting(
     target: object,
     plan: Plan,
     perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting,
-    value: list[Any] | None = None,
 ) -> AsyncIterator[Any]:
-    """The items that ``plan`` emits; what it returns is added to ``value``."""
+    """The items that ``plan`` emits."""
     try:
         step = next(plan)
         while True:
@@ -246,9 +245,8 @@ async def stream_awaiting(
                 step = plan.throw(error)
             else:
                 step = plan.send(answer)
-    except StopIteration as end:
-        if value is not None:
-            value.append(end.value)
+    except StopIteration:
+        pass
     finally:
         plan.close()
 
@@ -257,7 +255,20 @@ async def drive_awaiting(
     target: object, plan: PlanOf[T], perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting
 ) -> T:
     """What ``plan`` returns."""
-    value: list[T] = []
-    async for item in stream_awaiting(target, plan, perform, value):
-        raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
-    return value[0]
+    try:
+        step = next(plan)
+        while True:  # as `stream_awaiting`, without its generator
+            if type(step) is emit or type(step) is forward:
+                item = step.item if type(step) is emit else step.source
+                raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
+            try:
+                answer = await perform(target, step)
+            except BaseException as error:  # the plan decides what follows
+                step = plan.throw(error)
+            else:
+                step = plan.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        plan.close()

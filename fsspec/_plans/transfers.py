@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -117,15 +117,14 @@ def _is_target_folder(fs: Filesystem, target: str) -> Plan:
 
 def _pairs(
     fs: Filesystem,
-    path1: StrPaths,
-    path2: StrPaths,
+    path1: str | list[str],
+    path2: str | list[str],
     recursive: bool,
     maxdepth: Depth,
     kwargs: Options,
     batch_size: int | None,
 ) -> Plan:
     """Pairs of the files to copy and their targets."""
-    path1, path2 = path_texts(path1), path_texts(path2)
     if isinstance(path1, list) and isinstance(path2, list):
         return paired(path1, path2)
     sources = yield from _sources(fs, path1, recursive, maxdepth, kwargs, batch_size)
@@ -148,11 +147,10 @@ def copy(
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
     ignore = _ignoring_missing(fs, on_error, recursive)
     callback, kwargs = split_callback(kwargs)
-    path1 = path_texts(path1)
+    path1, path2 = path_texts(path1), path_texts(path2)
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
-    given = (fs._strip_protocol(path).rstrip("/") for path in ([path1] if isinstance(path1, str) else path1))
-    trees = tuple(f"{path}/" for path in given if not has_magic(path))
-    yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback, trees)
+    given = [path1] if isinstance(path1, str) else path1
+    yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback, given)
     return None
 
 
@@ -164,7 +162,7 @@ def _copying(
     kwargs: Options,
     batch_size: int | None,
     callback: Callback,
-    trees: tuple[str, ...] = (),
+    given: Sequence[str] = (),
 ) -> Plan:
     callback.set_size(len(pairs))
     if not fs.async_impl:
@@ -173,7 +171,7 @@ def _copying(
             try:
                 yield call("cp_file", a, b, **kwargs)
             except FileNotFoundError as error:
-                failures += yield from _to_raise(fs, [(a, b)], [error], recursive, ignore, 1, trees)
+                failures += yield from _to_raise(fs, [(a, b)], [error], recursive, ignore, 1, given)
                 if failures and not ignore:
                     raise
             callback.relative_update(1)
@@ -189,7 +187,7 @@ def _copying(
             done=lambda position, result: callback.relative_update(1),
         )
     in_order = [pair for pairs in rounds for pair in pairs]
-    raise_first((yield from _to_raise(fs, in_order, answers, recursive, ignore, batch_size, trees)))
+    raise_first((yield from _to_raise(fs, in_order, answers, recursive, ignore, batch_size, given)))
 
 
 def _to_raise(
@@ -199,17 +197,19 @@ def _to_raise(
     recursive: bool,
     ignore_missing: bool,
     batch_size: int | None,
-    trees: tuple[str, ...],
+    given: Sequence[str],
 ) -> Plan:
     """Answers without what is no failure: folders that are only names, which cannot be copied and need not
     be; and missing sources, if those are ignored. The error of a file that is there is about its target: it
-    is raised, but for what was found below one of the ``trees``, as upstream. Of a missing source nothing is
+    is raised, but for what was found below one of the paths ``given``, as upstream. Of a missing source nothing is
     asked where the error names no other file."""
     if not (recursive or ignore_missing):
         return answers
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
     asked = missing
-    if ignore_missing:
+    if ignore_missing and missing:
+        stripped = (fs._strip_protocol(path).rstrip("/") for path in given)
+        trees = tuple(f"{path}/" for path in stripped if not has_magic(path))
         others = (i for i in missing if not pairs[i][0].startswith(trees))
         asked = [i for i in others if _names_another(fs, answers[i], pairs[i][0])]
     kind = "isfile" if ignore_missing else "isdir"

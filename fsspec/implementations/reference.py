@@ -342,11 +342,11 @@ class ReferenceFileSystem(ReferenceReading):
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Found:
+        if path == "" and maxdepth is None and not (withdirs or detail) and isinstance(self.references, dict):
+            return sorted(self.references)  # whatever of the listing is replaced: so does upstream
         view: Any = BlockingView(self)
         if any(replaced(view, name) for name in _LISTING):
             return cast("Found", drive(view, listing.find(view, path, maxdepth, withdirs, detail, **kwargs)))
-        if path == "" and maxdepth is None and not withdirs and not detail and not self._is_lazy:
-            return sorted(self.references)
         if isinstance(self.references, LazyReferenceMapper):
             return cast("Found", drive(self, listing.find(self, path, maxdepth, withdirs, detail)))
         listing.check_depth(maxdepth)
