@@ -137,7 +137,8 @@ def supported(
     ``optional``: the keywords that may be left out; by default all.
     """
     method, behind = getattr(fs, name), fs_behind(fs)
-    method = getattr(fs, mirrored(method) or name)
+    if not (behind is None and is_default(method)):
+        method = getattr(fs, mirrored(method) or name)
     if not options or behind is None and is_default(method):
         return dict(options)
     try:

@@ -65,7 +65,8 @@ class FirstChunkCache(BaseCache):
         self.cache: bytes | None = None
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        start, end = self._clip_range(start, end)
+        if start is None or end is None or start < 0 or self.size is None or end > self.size:
+            start, end = self._clip_range(start, end)
         if start >= end:
             return b""
         if start >= self.blocksize:

@@ -159,7 +159,9 @@ class BlockCache(BaseCache):
                 if 0 <= start < end <= self.size and not self._has_own_read:
                     self.hit_count += 1
                     return self._get_block(first)[at:to]
-        return self._by_read_cache(start, end) if self._has_own_read else joined(self._get_blocks(start, end))
+        return (
+            self._by_read_cache(start, end) if self._has_own_read else b"".join(self._get_blocks(start, end))
+        )
 
     def _by_read_cache(self, start: int | None, end: int | None) -> bytes:
         start, end = self._clip_range(start, end)
@@ -181,12 +183,22 @@ class BlockCache(BaseCache):
             return [b""]
         first, last = start // blocksize, (end - 1) // blocksize
         self.hit_count += 1  # counts reads, misses count blocks
-        block_of = self._get_block
-        parts: list[Any] = [block_of(number) for number in range(first, last + 1)]
-        if end - last * blocksize < len(parts[-1]):
-            parts[-1] = memoryview(parts[-1])[: end - last * blocksize]
-        if start > first * blocksize:
-            parts[0] = memoryview(parts[0])[start - first * blocksize :]
+        kept = self._kept_blocks
+        parts: list[Any] = []
+        for number in range(first, last + 1):
+            block = kept.get(number)
+            if block is None:
+                block = self._get_block(number)
+            else:
+                self._lru_hits += 1
+                if self._may_drop:
+                    _used(kept, number)
+            parts.append(block)
+        to, at = end - last * blocksize, start - first * blocksize
+        if to < len(parts[-1]):
+            parts[-1] = memoryview(parts[-1])[:to]
+        if at:
+            parts[0] = memoryview(parts[0])[at:]
         return parts
 
     def _get_block(self, number: int) -> bytes:
@@ -199,7 +211,8 @@ class BlockCache(BaseCache):
             _keep(kept, number, block, self.maxblocks)
             return block
         self._lru_hits += 1
-        _used(kept, number)
+        if self._may_drop:
+            _used(kept, number)
         return block
 
     def _fetch_block(self, block_number: int) -> bytes:

@@ -181,11 +181,12 @@ _CREATE = os.O_WRONLY | os.O_CREAT
 _FLAGS = {"r": os.O_RDONLY, "w": _CREATE | os.O_TRUNC, "a": _CREATE | os.O_APPEND, "x": _CREATE | os.O_EXCL}
 
 
-def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
-    """Open a file with a buffer, in any mode; a regular file has a position of its own."""
+def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
+    """Open a file with a buffer, in any mode; a regular file has a position of its own. Also its size."""
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
     if kind not in _FLAGS or not _HAS_PREAD:
-        return cast("io.BufferedIOBase", open(path, mode))
+        f = cast("io.BufferedIOBase", open(path, mode))
+        return f, os.fstat(f.fileno()).st_size
     how = _FLAGS[kind]
     if "+" in mode:
         how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
@@ -200,13 +201,13 @@ def _open_buffered(path: str, mode: str) -> io.BufferedIOBase:
         raise
     if not stat.S_ISREG(found.st_mode):
         fd, raw._descriptor_number = raw._descriptor_number, -1
-        return cast("io.BufferedIOBase", os.fdopen(fd, mode))
+        return cast("io.BufferedIOBase", os.fdopen(fd, mode)), found.st_size
     if kind == "a":
         raw._raw_position = found.st_size
-    size = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
+    buffering = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
     if "+" in mode:
-        return io.BufferedRandom(raw, size)
-    return io.BufferedReader(raw, size) if kind == "r" else io.BufferedWriter(raw, size)
+        return io.BufferedRandom(raw, buffering), found.st_size
+    return (io.BufferedReader if kind == "r" else io.BufferedWriter)(raw, buffering), found.st_size
 
 
 _WHOLE = ((), (None,), (-1,))
@@ -331,7 +332,7 @@ class LocalFileOpener(io.IOBase):
     def _open(self) -> None:
         """Open in any mode, with buffer, codec, and in a transaction a temporary name."""
         if self.autocommit or "r" in self.mode:
-            self.f = _open_buffered(self.path, self.mode)
+            self.f, size = _open_buffered(self.path, self.mode)
             if self.compression:
                 self.f = compr[self.compression](self.f, mode=self.mode)
         else:
@@ -345,14 +346,13 @@ class LocalFileOpener(io.IOBase):
                 if "a" in self.mode and osp.exists(self.path):
                     shutil.copyfile(self.path, self.temp)
                     self._appends_from = osp.getsize(self.temp)
-                self.f = _open_buffered(self.temp, self.mode.replace("x", "w"))
+                self.f, size = _open_buffered(self.temp, self.mode.replace("x", "w"))
             except BaseException:  # an interrupt, too, leaves no temporary file
                 with suppress(FileNotFoundError):
                     os.unlink(self.temp)
                 raise
         if "w" not in self.mode and hasattr(self.f, "fileno"):
-            with suppress(OSError):
-                self.size = os.fstat(self.f.fileno()).st_size
+            self.size = size
 
     def _check_writer(self, what: str) -> None:
         if self._inherited_writer():
@@ -386,7 +386,10 @@ class LocalFileOpener(io.IOBase):
             self.seek(state["loc"])
 
     def seekable(self, *args: Any, **kwargs: Any) -> bool:
-        return self.f.seekable(*args, **kwargs)
+        # a descriptor alone is of a regular file; text is read through it whole, without a buffer
+        return (
+            self._buffered_file is None and self._descriptor_number >= 0 or self.f.seekable(*args, **kwargs)
+        )
 
     def readable(self) -> bool:
         return "r" in self.mode or "+" in self.mode
@@ -418,6 +421,10 @@ class LocalFileOpener(io.IOBase):
             return data if len(data) == room - 1 else data + self.f.read()
         return self.f.read(*args, **kwargs)
 
+    def read1(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes, by one read of the file at most."""
+        return cast("io.BufferedReader", self.f).read1(size)
+
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a writable buffer; the number of bytes put there."""
         return (self._buffered_file or self.f).readinto(buffer)
@@ -430,12 +437,12 @@ class LocalFileOpener(io.IOBase):
             return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 
-    def write(self, *args: Any, **kwargs: Any) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         if not is_mine(self):
             if self._inherited_writer() and is_dropping_writes():
-                return len(args[0])
+                return memoryview(data).nbytes
             self._check_writer("write to")
-        return (self._buffered_file or self.f).write(*args, **kwargs)
+        return (self._buffered_file or self.f).write(data)
 
     def truncate(self, size: int | None = None) -> int:
         self._check_writer("truncate")

@@ -259,7 +259,7 @@ async def drive_awaiting(
         step = next(plan)
         while True:  # as `stream_awaiting`, without its generator
             if type(step) is emit or type(step) is forward:
-                item = step.item if type(step) is emit else step.source
+                item = getattr(step, "item", step)
                 raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
             try:
                 answer = await perform(target, step)

@@ -74,10 +74,10 @@ def path_texts(paths: object) -> str | list[str]:
     Several are any iterable: a set, the keys of a dict, an array. A generator is gone through here, once, so
     that an operation begins with this and does not use ``paths`` again.
     """
-    text = stringify_path(paths)
+    text = paths if type(paths) is list else stringify_path(paths)
     if isinstance(text, str):
         return text
-    if not isinstance(text, Iterable) or isinstance(text, (bytes, bytearray, memoryview)):
+    if not isinstance(text, (list, Iterable)) or isinstance(text, (bytes, bytearray, memoryview)):
         raise NoPathError(
             f"a URL or a path is needed, a str or an os.PathLike, or several, not {type_name(text)}"
         )

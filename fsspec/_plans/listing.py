@@ -202,7 +202,11 @@ def walk(
             yield forward(call("walk", folder, maxdepth=maxdepth and maxdepth - depth + 1, **own))
             continue
         if listing is None:
-            (listing,) = yield from listings([folder], kwargs)
+            try:  # as `together`, without its generators
+                listing = yield call("ls", folder, detail=True, **kwargs)
+            except Exception as error:
+                advise(error)
+                listing = error
         if isinstance(listing, Exception):
             _report(listing, on_error)
             if not fs.async_impl:
