@@ -81,7 +81,7 @@ def path_texts(paths: object) -> str | list[str]:
         raise NoPathError(
             f"a URL or a path is needed, a str or an os.PathLike, or several, not {type_name(text)}"
         )
-    return [url_text(path) for path in text]
+    return [path if type(path) is str else url_text(path) for path in text]
 
 
 def without_file_protocol(path: str, protocols: Iterable[str] = ("file", "local")) -> str:

@@ -47,6 +47,8 @@ def expand_path(
     path = path_texts(path)
     paths = _stripped(fs, path)
     patterns = [] if assume_literal else [p for p in paths if has_magic(p)]
+    if paths and not (patterns or recursive):
+        return sorted(set(paths))
     matches: list[Any] = []
     if patterns:
         # entries tell files from folders without further requests

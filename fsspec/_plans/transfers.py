@@ -201,8 +201,8 @@ def _to_raise(
 ) -> Plan:
     """Answers without what is no failure: folders that are only names, which cannot be copied and need not
     be; and missing sources, if those are ignored. The error of a file that is there is about its target: it
-    is raised, but for what was found below one of the paths ``given``, as upstream. Of a missing source nothing is
-    asked where the error names no other file."""
+    is raised, but for what was found below one of the paths ``given``, as upstream. Of a missing source
+    nothing is asked where the error names no other file."""
     if not (recursive or ignore_missing):
         return answers
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]

@@ -316,7 +316,7 @@ class MemberWriter(io.BufferedIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         try:
-            count: int = self._open_file().write(data)
+            count: int = (self._f or self._open_file()).write(data)
         except OSError as error:
             if self.fs is not None:
                 self.fs._reported_errno = error.errno
