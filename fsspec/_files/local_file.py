@@ -437,12 +437,12 @@ class LocalFileOpener(io.IOBase):
             return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, *args: Any, **kwargs: Any) -> int:
         if not is_mine(self):
             if self._inherited_writer() and is_dropping_writes():
-                return memoryview(data).nbytes
+                return len(args[0])
             self._check_writer("write to")
-        return (self._buffered_file or self.f).write(data)
+        return (self._buffered_file or self.f).write(*args, **kwargs)
 
     def truncate(self, size: int | None = None) -> int:
         self._check_writer("truncate")

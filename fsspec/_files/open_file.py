@@ -25,6 +25,8 @@ BinaryMode = Literal["rb", "br", "wb", "bw", "ab", "ba", "xb", "bx", "r+b", "rb+
 
 def get_compression(urlpath: str, compression: str | None) -> str | None:
     """The name of a compression, "infer" being resolved by the file's extension."""
+    if compression is None:
+        return None
     name = infer_compression(urlpath) if compression == "infer" else compression
     if name is not None and name not in compr:
         known = ", ".join(sorted(key for key in compr if key))
