@@ -33,7 +33,7 @@ except Exception as error:
     if __name__ != "__main__":
         raise
     sys.exit(f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {error}\n")
-from fsspec._checks.lockfiles import is_kept_by_uv, wrong_in_project
+from fsspec._checks.lockfiles import is_kept_by_uv, is_synced_by_uv, wrong_in_project
 from fsspec._checks.report import argument, json_options, printable, run_command, with_notes
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned
@@ -243,6 +243,8 @@ def _reinstall(origin: str = "WHEEL-OR-FOLDER-OF-THIS-PACKAGE") -> str:
         if text:
             origin = json.loads(text)["url"]
     pip = _pip()
+    if pip == "uv pip" and is_synced_by_uv(Path.cwd()):
+        return "uv sync --reinstall-package fsspec"
     again = "--force-reinstall" if pip == "pip" else "--reinstall-package fsspec"
     return f"{pip} install {again} --no-deps {origin}"
 

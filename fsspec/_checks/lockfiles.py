@@ -33,7 +33,7 @@ def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
             yield why, "write fsspec @ file:///PATH-OF-THE-WHEEL in its place"
     project = _toml(folder / "pyproject.toml")
     uv = project.get("tool", {}).get("uv", {})
-    overrides = [o for o in uv.get("override-dependencies", ()) if re.match(r"fsspec\b(?!\s*@|-)", str(o))]
+    overrides = _overrides(project)
     if "fsspec" not in uv.get("sources", {}):
         if overrides:
             yield (
@@ -59,9 +59,29 @@ def _uses_its_source(project: dict[str, Any], uv: dict[str, Any]) -> bool:
     return any(re.match(r"fsspec\b(?!-)", str(one)) for members in lists for one in members)
 
 
+def _overrides(project: dict[str, Any]) -> list[str]:
+    """What replaces every requirement of fsspec, if it is not a file or a URL."""
+    uv = project.get("tool", {}).get("uv", {})
+    return [o for o in uv.get("override-dependencies", ()) if re.match(r"fsspec\b(?!\s*@|-)", str(o))]
+
+
 def is_kept_by_uv(folder: Path) -> bool:
     """Whether uv installs this package in this project, whatever others require."""
-    return any(one.get("version") == __version__ for one in _locked(folder / "uv.lock"))
+    return any(
+        one.get("version") == __version__
+        for place in (folder, *folder.parents)
+        for one in _locked(place / "uv.lock")
+    )
+
+
+def is_synced_by_uv(folder: Path) -> bool:
+    """Whether ``uv sync`` is what installs this package in this project.
+
+    With an override of fsspec ``uv pip install`` takes upstream's for the file that it is given.
+    """
+    return is_kept_by_uv(folder) or any(
+        _overrides(_toml(place / "pyproject.toml")) for place in (folder, *folder.parents)
+    )
 
 
 def _locked(path: Path) -> list[dict[str, Any]]:

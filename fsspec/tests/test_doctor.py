@@ -140,6 +140,25 @@ def test_where_uv_installed_it_the_command_is_one_of_uv(stage):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="needs tomllib")
+@pytest.mark.parametrize("inside", [".", "sub/folder"])
+@pytest.mark.parametrize("lock, override", [(True, True), (True, False), (False, True)])
+def test_in_a_project_of_uv_the_command_is_sync(stage, inside, lock, override):
+    """With an override ``uv pip install`` puts upstream's there, though it is given this package's wheel."""
+    folder = stage.distribution("fsspec", "2026.9.0")
+    (folder / "INSTALLER").write_text("uv\n")
+    if lock:
+        (stage.folder / "uv.lock").write_text(LOCKED.replace("VERSION", fsspec.__version__))
+    if override:
+        (stage.folder / "pyproject.toml").write_text(
+            '[tool.uv]\noverride-dependencies = ["fsspec"]\nsources = {fsspec = {path = "a.whl"}}\n'
+        )
+    stage.folder /= inside
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    text = stage.run(code=1).of("package", "problem")
+    assert text.endswith("uv sync --reinstall-package fsspec") and "uv pip" not in text
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs tomllib")
 def test_what_uv_has_locked_no_dependant_replaces(stage):
     stage.distribution("s3fs", "2026.7.0", "fsspec<2026.7.1,>=2026.7.0")
     assert "replaces this fsspec" in stage.run().of("dependants", "warning")
