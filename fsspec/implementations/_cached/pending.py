@@ -62,6 +62,8 @@ class LocalTempFile:
 
     _owning_cache: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
     _drop_finalizer: Any = None
+    size: int | None = None
+    """Not known before it is there."""
     placed: bool = False
     failed: OSError | None = None
     """What writing the local file raised."""

@@ -587,6 +587,7 @@ def test_a_temporary_file_by_itself(tmp_path):
     target = DictFileSystem()
     fn = str(tmp_path / "x")
     with LocalTempFile(target, "r/x", fn, autocommit=False) as f:
+        assert f.size is None
         f.write(b"data")
     assert f.name == fn and not target.files
     f.commit()
