@@ -293,7 +293,7 @@ def mapper_getitem(bench: Bench) -> Timed:
     return lambda: [store[key] for key in keys]
 
 
-# -- doors -----------------------------------------------------------------------------------
+# -- ways in -----------------------------------------------------------------------------------
 
 
 def url_limit(bench: Bench) -> Timed:

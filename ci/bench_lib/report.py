@@ -73,12 +73,12 @@ def large(value: int) -> str:
 
 def counted(figures: Figures) -> str:
     """What was counted, ours and upstream's: ``requests 5/7, bytes 64.0M/64.0M``."""
-    told = []
+    texts = []
     for what in ("modules", "requests", "bytes", "memory"):
         values = [next((f[what] for f in figures[side] if what in f), None) for side in SIDES]
         if any(value is not None for value in values):
-            told.append(what + " " + "/".join("-" if v is None else large(v) for v in values))
-    return ", ".join(told)
+            texts.append(what + " " + "/".join("-" if v is None else large(v) for v in values))
+    return ", ".join(texts)
 
 
 def row(case: Case, figures: Figures) -> list[str]:
@@ -183,10 +183,10 @@ def plot(cases: Sequence[Case], figures: dict[str, Figures]) -> str:
 
 def errors(figures: dict[str, Figures]) -> list[str]:
     """What went wrong, once for a case and side."""
-    told: dict[str, None] = {}
+    texts: dict[str, None] = {}
     for name, sides in figures.items():
         for side, found in sides.items():
             for figure in found:
                 if "error" in figure:
-                    told[f"{name}, {side}: {figure['error']}"] = None
-    return list(told)
+                    texts[f"{name}, {side}: {figure['error']}"] = None
+    return list(texts)

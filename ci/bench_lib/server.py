@@ -89,9 +89,9 @@ def main() -> None:
         return web.Response(text=f"<html><body><table>{page}</table></body></html>", content_type="text/html")
 
     async def tell(request: web.Request) -> web.Response:
-        told = dict(seen)
+        counts = dict(seen)
         seen.update(requests=0, bytes=0)
-        return web.json_response(told)
+        return web.json_response(counts)
 
     async def serve() -> None:
         app = web.Application()

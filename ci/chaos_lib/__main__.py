@@ -81,10 +81,12 @@ class Thread(threading.Thread):
         self.kinds[type(error).__name__] += 1
         absent = isinstance(error, FileNotFoundError) and not isinstance(error, UnreachableError)
         if isinstance(error, BUGS) or absent:  # no server says that anything is not there
-            self.bad("errors of a wrong kind", f"{step.name}\n{told(error)}")
+            self.bad("errors of a wrong kind", f"{step.name}\n{formatted(error)}")
         second = self.timed(step)
         if second is not None:
-            self.bad("second attempts that fail", f"{step.name}\n{told(second)}\nafter\n{told(error)}")
+            self.bad(
+                "second attempts that fail", f"{step.name}\n{formatted(second)}\nafter\n{formatted(error)}"
+            )
             step.settle()
 
     def timed(self, step: Step) -> BaseException | None:
@@ -105,7 +107,7 @@ class Thread(threading.Thread):
         return None
 
 
-def told(error: BaseException) -> str:
+def formatted(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))[-3000:]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from .worker import blob, told
+from .worker import blob, described
 
 Tree = dict[str, Any]
 
@@ -46,7 +46,7 @@ def content(folder: Path) -> dict[str, str | None]:
         for name in files:
             path = Path(where, name)
             found[str(path.relative_to(folder))] = (
-                f"-> {os.readlink(path)}" if path.is_symlink() else told(path.read_bytes())
+                f"-> {os.readlink(path)}" if path.is_symlink() else described(path.read_bytes())
             )
     return found
 
@@ -112,7 +112,7 @@ class Web:
         return [f"{r.method} {r.target} {r.range or ''}".strip() for r in self.server.requests]
 
     def content(self) -> dict[str, str | None]:
-        return {path: told(data) for path, data in self.server.files.items()}
+        return {path: described(data) for path, data in self.server.files.items()}
 
 
 class S3:
@@ -147,7 +147,7 @@ class S3:
         for bucket in self.client.list_buckets()["Buckets"]:
             for entry in self.client.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ()):
                 where = {"Bucket": bucket["Name"], "Key": entry["Key"]}
-                found["/".join(where.values())] = told(self.client.get_object(**where)["Body"].read())
+                found["/".join(where.values())] = described(self.client.get_object(**where)["Body"].read())
         return found
 
 

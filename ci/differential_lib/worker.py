@@ -118,7 +118,7 @@ def trusting(authority: str) -> Any:
     return get_client
 
 
-def told(data: bytes) -> str:
+def described(data: bytes) -> str:
     """Of content, itself or its length and a digest."""
     if len(data) <= 300:
         return repr(data)
@@ -149,7 +149,7 @@ def seen(value: Any, key: Any = None, depth: int = 0) -> Any:
     if isinstance(value, str):
         return text(value) if kind is str else {"$": "str", "type": kind.__name__, "value": text(value)}
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"$": kind.__name__, "value": told(bytes(value))}
+        return {"$": kind.__name__, "value": described(bytes(value))}
     if isinstance(value, dict):
         return {
             "$": "dict",
@@ -223,7 +223,7 @@ def step(source: str, space: dict[str, Any]) -> dict[str, Any]:
 def memory() -> dict[str, str | None]:
     from fsspec.implementations.memory import MemoryFileSystem as Memory
 
-    found: dict[str, str | None] = {path: told(file.getvalue()) for path, file in Memory.store.items()}
+    found: dict[str, str | None] = {path: described(file.getvalue()) for path, file in Memory.store.items()}
     for folder in filter(None, Memory.pseudo_dirs):
         if not any(path.startswith(folder.rstrip("/") + "/") for path in Memory.store):
             found[folder.rstrip("/") + "/"] = None

@@ -120,7 +120,7 @@ class Subject:
 
     def fork_until(self, deadline: float) -> None:
         """Fork as fast as children end, until ``deadline``; then wait for the last."""
-        told = time.monotonic()
+        reported_at = time.monotonic()
         before = (0, 0)
         while time.monotonic() < deadline and self.forks < MOST:
             if len(self.alive) < self.places.children:
@@ -136,8 +136,8 @@ class Subject:
                     tell("hang", where=f"parent, {worker.name}", text="stacks are below")
                 faulthandler.dump_traceback(all_threads=True)
                 raise SystemExit(1)
-            if time.monotonic() - told > 1:
-                told = time.monotonic()
+            if time.monotonic() - reported_at > 1:
+                reported_at = time.monotonic()
                 before = self.progress(before)
         while self.alive:
             self.reap()

@@ -69,12 +69,12 @@ def clients_of(pid: int | str, ports: dict[str, int]) -> list[str]:
 
 def threads(pid: int) -> str:
     """What each thread of a process waits for in the kernel: its state, and the call it is in."""
-    told = []
+    texts = []
     for task in sorted(os.listdir(f"/proc/{pid}/task")):
         try:
             state = Path(f"/proc/{pid}/task/{task}/stat").read_text().rpartition(")")[2].split()[0]
             call = Path(f"/proc/{pid}/task/{task}/syscall").read_text().split()[0]
         except OSError:
             continue  # it ended, or may not be looked at
-        told.append(f"{task}: {state}, system call {call}")
-    return "; ".join(told)
+        texts.append(f"{task}: {state}, system call {call}")
+    return "; ".join(texts)

@@ -173,7 +173,7 @@ class Job:
             self.files = {f"{self.folder}/{name}.bin": CONTENT + name.encode() for name in ("one", "two")}
             for path, data in self.files.items():
                 self.fs.pipe_file(path, data)
-        self.crossing = HANDLES[reported["handle"]](self)
+        self.handle = HANDLES[reported["handle"]](self)
         Instance(self).use(self.fs)
         self.outside = forked.shared_by_instances(self.others, self.anew)
 
@@ -196,8 +196,8 @@ class Job:
 
 def use(job: Job, box: list[Any]) -> None:
     """Use the handle, or find that it may not be; what is made anew works in any case."""
-    crossing = job.crossing
-    if isinstance(crossing, Writing) and not job.memory:
+    handle = job.handle
+    if isinstance(handle, Writing) and not job.memory:
         with suppress(ForkError):
             box[0].flush()  # may also do nothing: what the store has is looked at below
         try:
@@ -208,10 +208,10 @@ def use(job: Job, box: list[Any]) -> None:
             raise AssertionError("an inherited file being written took more, without an error")
     else:
         try:
-            crossing.use(box[0])
-            crossing.use(box[0])
+            handle.use(box[0])
+            handle.use(box[0])
         except ForkError as error:
-            if job.mode != "neither" and not isinstance(crossing, Writing):
+            if job.mode != "neither" and not isinstance(handle, Writing):
                 raise
             assert "fork-safe" in str(error), error
     Instance(job).use(pickle.loads(job.pickled))
@@ -220,7 +220,7 @@ def use(job: Job, box: list[Any]) -> None:
 def drop(job: Job, box: list[Any]) -> None:
     """Let go of it and collect."""
     box.clear()
-    if type(job.crossing) is Instance:
+    if type(job.handle) is Instance:
         job.fs = None
     gc.collect()
 
@@ -228,7 +228,7 @@ def drop(job: Job, box: list[Any]) -> None:
 def close(job: Job, box: list[Any]) -> None:
     """Close it."""
     try:
-        job.crossing.close(box[0])
+        job.handle.close(box[0])
     except ForkError:
         if job.mode != "neither":
             raise
@@ -319,17 +319,17 @@ class Meanwhile:
 
 def cell(job: Job, name: str) -> str:
     """One action; empty where child and parent are as they should be."""
-    crossing = job.crossing
+    handle = job.handle
     Instance(job).use(job.fs)  # it has its connections before a file has any
     gc.collect()
     earlier = forked.opened_since(job.others)
-    box = [crossing.make()]
-    crossing.use(box[0])
-    before = crossing.state(box[0])
-    is_file = type(crossing) in (OpenFile, Writing)
+    box = [handle.make()]
+    handle.use(box[0])
+    before = handle.state(box[0])
+    is_file = type(handle) in (OpenFile, Writing)
     sockets, of_file = forked.by_holder(box[0] if is_file else None, earlier, forked.opened_since(job.others))
     cls, file = type(job.fs), type(box[0])
-    meanwhile = Meanwhile(lambda: crossing.use(box[0])) if name == BOTH else None
+    meanwhile = Meanwhile(lambda: handle.use(box[0])) if name == BOTH else None
 
     def body() -> str | None:
         if job.mode == "by hand":
@@ -347,10 +347,10 @@ def cell(job: Job, name: str) -> str:
     if meanwhile is not None:
         problems.append(meanwhile.end())
     else:
-        problems.append(in_time(lambda: _same(before, crossing.state(box[0])), "the parent's"))
-    problems.append(in_time(lambda: crossing.use(box[0]), "the parent's next use"))
+        problems.append(in_time(lambda: _same(before, handle.state(box[0])), "the parent's"))
+    problems.append(in_time(lambda: handle.use(box[0]), "the parent's next use"))
     problems.append(in_time(lambda: Instance(job).use(job.fs), "the parent's next request"))
-    problems.append(in_time(lambda: crossing.settle(box[0]), "the parent's end"))
+    problems.append(in_time(lambda: handle.settle(box[0]), "the parent's end"))
     output = "; ".join(filter(None, problems))
     if not output or "position, or size" in output:  # which tells what is to be mended
         return output
@@ -369,7 +369,7 @@ def main() -> None:
     forked.LIMIT = reported["limit"]
     job = Job(reported)
     found: dict[str, Any] = {}
-    if isinstance(job.crossing, Mapper) and not job.fs._parent(next(iter(job.files))):
+    if isinstance(job.handle, Mapper) and not job.fs._parent(next(iter(job.files))):
         found["skipped"] = True
     else:
         forks = 0

@@ -53,13 +53,13 @@ def test_what_is_not_there(fs, path):
 
 
 def test_what_is_missing_is_told_with_what_there_is(fs):
-    for path, told in (
+    for path, reason in (
         ("a/bb", "is 'a/b' meant"),
         ("d", "is 'a/c/d' meant"),
         ("zzz", "which has 'a/b', 'a/c/d', 'e/' and 1 more"),
     ):
         with pytest.raises(
-            FileNotFoundError, match=f"^{path}: not in <Archive-like object Crate .*{told}"
+            FileNotFoundError, match=f"^{path}: not in <Archive-like object Crate .*{reason}"
         ) as caught:
             fs.info(path)
         again = pickle.loads(pickle.dumps(caught.value))

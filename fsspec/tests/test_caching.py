@@ -657,16 +657,16 @@ def test_unknown_cache_type_is_an_error_that_lists_what_there_is(kind):
 
 
 @pytest.mark.parametrize(
-    "kind, wrong, told",
+    "kind, wrong, message",
     [
         ("blockcache", "maxblock", "'maxblock'; it takes maxblocks; is 'maxblocks' meant"),
         ("bytes", "xyz", "'xyz'; it takes trim$"),
         ("first", "trim", "'trim'; it takes no options$"),
     ],
 )
-def test_an_option_that_a_cache_has_not_is_an_error_that_lists_those_it_has(kind, wrong, told, m):
+def test_an_option_that_a_cache_has_not_is_an_error_that_lists_those_it_has(kind, wrong, message, m):
     m.pipe_file("/f", b"abc")
-    with pytest.raises(TypeError, match=f"cache_type '{kind}' has {told}"):
+    with pytest.raises(TypeError, match=f"cache_type '{kind}' has {message}"):
         AbstractBufferedFile(m, "/f", cache_type=kind, cache_options={wrong: 1})
 
 

@@ -303,10 +303,10 @@ def test_what_is_off(value):
 def test_a_switch_that_is_neither_on_nor_off_is_reported_and_off(tmp_path, variable, section, key):
     code = (
         "import warnings\n"
-        "with warnings.catch_warnings(record=True) as told:\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    import fsspec.config, fsspec._fork.hooks as hooks\n"
-        "[one] = told\n"
+        "[one] = caught\n"
         f"print(one.filename, one.message, fsspec.config.switched_on({section!r}, {key!r}), hooks.opted_in())"
     )
     output = run(code, str(tmp_path), **{variable: "banana"})

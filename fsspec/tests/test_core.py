@@ -47,21 +47,21 @@ def test_strip_protocol_is_the_filesystems_own(tmp_path):
 
 
 @pytest.mark.parametrize("nothing", [None, 5, b"memory://x", object()])
-@pytest.mark.parametrize("door", [fsspec.open, open_files, url_to_fs, fsspec.get_mapper, split_protocol])
-def test_what_is_no_url_is_a_type_error(door, nothing):
+@pytest.mark.parametrize("function", [fsspec.open, open_files, url_to_fs, fsspec.get_mapper, split_protocol])
+def test_what_is_no_url_is_a_type_error(function, nothing):
     """It names the type."""
     name = type(nothing).__name__.removesuffix("Type")
     with pytest.raises(TypeError, match=f"a URL or a path is needed.*{name}"):
-        door(nothing)
+        function(nothing)
 
 
 @pytest.mark.parametrize("url", ["nonsense://x", "dir::nonsense://x", "MEMORY://x", "mem ory://x"])
-@pytest.mark.parametrize("door", [fsspec.open, fsspec.open_files, url_to_fs, fsspec.get_mapper])
-def test_unknown_protocol(door, url):
+@pytest.mark.parametrize("function", [fsspec.open, fsspec.open_files, url_to_fs, fsspec.get_mapper])
+def test_unknown_protocol(function, url):
     """The error names it, and the way out."""
     protocol = url.rpartition("::")[2].partition(":")[0]
     with pytest.raises(ValueError, match=rf"Protocol not known: '{protocol}'.*register_implementation"):
-        door(url)
+        function(url)
 
 
 @pytest.mark.parametrize(
@@ -298,15 +298,15 @@ def test_option_given_twice():
             return {"account": path.partition("://")[2].partition("/")[0]}
 
     fsspec.register_implementation("named", Named, clobber=True)
-    for account, door in (
+    for account, function in (
         ("us", lambda **options: url_to_fs("named://us/x", **options)[0]),
         ("us", lambda **options: fsspec.open("named://us/x", **options).fs),
         ("us", lambda **options: fsspec.get_mapper("named://us/x", **options).fs),
         ("us", lambda **options: url_to_fs("named://us/x", named=options)[0]),
     ):
-        assert door(account=account).storage_options["account"] == "us"
+        assert function(account=account).storage_options["account"] == "us"
         with pytest.raises(TypeError, match="multiple values for keyword argument 'account'") as caught:
-            door(account="them")
+            function(account="them")
         assert "them" not in str(caught.value)
 
 

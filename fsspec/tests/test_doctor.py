@@ -308,12 +308,12 @@ def test_of_each_protocol_it_is_reported_what_is_missing_and_the_command(stage):
         import json
         from fsspec import doctor
         from fsspec.registry import known_implementations
-        told = {}
+        problems = {}
         for protocol, entry in known_implementations.items():
             doctor._first_requests(found := doctor.Diagnosis(), f"{protocol}:///nowhere/a", {})
             if "err" in entry:
-                told[protocol] = [f.text for f in found.findings if f.level == "problem"]
-        print(json.dumps(told))
+                problems[protocol] = [f.text for f in found.findings if f.level == "problem"]
+        print(json.dumps(problems))
     """
     command = [sys.executable, "-S", "-W", "ignore", "-c", textwrap.dedent(program)]
     done = subprocess.run(

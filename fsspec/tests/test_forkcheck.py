@@ -268,8 +268,8 @@ def test_a_socket_of_a_class_that_says_so(words, tmp_path, sensitive, watched, m
     if watched:
         assert bad(findings) == {}
         return
-    crossing = ("instance", "open file", "mapping")
-    assert set(bad(findings)) == {(handle, "uses it", mode) for handle in crossing for mode in MODES}
+    shown = ("instance", "open file", "mapping")
+    assert set(bad(findings)) == {(handle, "uses it", mode) for handle in shown for mode in MODES}
     assert set(bad(findings).values()) == {f"child: shares the parent's connection to 127.0.0.1:{words}"}
     for finding in findings.values():
         if not finding["safe"]:

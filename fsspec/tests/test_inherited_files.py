@@ -194,7 +194,7 @@ def test_a_refusal_names_the_file_that_is_read(http_server):
         url = "{http_server.url}/folder/data.bin?sig=not-to-be-seen"
         f = fsspec.filesystem("http").open(url, block_size=1000, size=200_000)
         f.read(10)
-        def told(read):
+        def attempted(read):
             f.seek(100_000)
             try:
                 read()
@@ -205,7 +205,7 @@ def test_a_refusal_names_the_file_that_is_read(http_server):
             assert str(os.getppid()) in text and "worker_init_fn" in text, text
             assert "not-to-be-seen" not in text, text
         for read in (lambda: f.read(10), lambda: f.readinto(bytearray(10)), f.readline):
-            assert not by_fork(lambda: told(read)).problem()
+            assert not by_fork(lambda: attempted(read)).problem()
         """,
         FSSPEC_FORK_RESET="0",
     )

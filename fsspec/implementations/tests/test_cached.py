@@ -512,7 +512,7 @@ def test_zarr_through_a_cache(http_server, tmp_path):
     zarr.core.sync.sync(store.fs.fs._session.close())  # it lives on zarr's loop
 
 
-# doors -------------------------------------------------------------------------------
+# ways in -------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", EVERY)
 def test_chains(kind, http_server, tmp_path):
     http_server.files["/a.csv"] = b"a,b\n1,2\n"

@@ -470,21 +470,23 @@ def test_a_child_does_not_mix_versions_either(http_server, url, module):
 
 @pytest.mark.parametrize("given, kind", [(3, "an int"), (None, "None"), (b"/x", "a bytes")])
 def test_what_is_no_url_is_refused_as_elsewhere(fs, given, kind):
-    told = f"a URL or a path is needed, a str or an os.PathLike, not {kind}"
+    message = f"a URL or a path is needed, a str or an os.PathLike, not {kind}"
     for ask in (fs.open, fs.info):
         for known in (FileNotFoundError, TypeError):
-            with pytest.raises(known, match=told):
+            with pytest.raises(known, match=message):
                 ask(given)
     for ask in (fs.cat_file, fs.ls, fs.exists, fs.isfile, fs.find, fs.glob):
-        with pytest.raises(TypeError, match=told):
+        with pytest.raises(TypeError, match=message):
             ask(given)
 
 
-@pytest.mark.parametrize("given, told", [("", "the path is empty"), ("f.txt", "a URL begins with http://")])
-def test_what_lacks_of_a_url_is_told(given, told):
+@pytest.mark.parametrize(
+    "given, message", [("", "the path is empty"), ("f.txt", "a URL begins with http://")]
+)
+def test_what_lacks_of_a_url_is_said(given, message):
     fs = http.HTTPFileSystem(skip_instance_cache=True)
     for ask in (fs.open, fs.info):
-        with pytest.raises(FileNotFoundError, match=told):
+        with pytest.raises(FileNotFoundError, match=message):
             ask(given)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         fs.cat_file(given)

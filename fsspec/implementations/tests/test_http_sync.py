@@ -267,14 +267,14 @@ def test_fork_in_the_middle_of_transfers(place, tmp_path):
 
         target = os.path.join(folder, "target")
         for how in ends:
-            told = Forks()
-            told.how = how
-            fs.get_file(url + "/big.bin", target, chunk_size=2**16, callback=told)
+            callback = Forks()
+            callback.how = how
+            fs.get_file(url + "/big.bin", target, chunk_size=2**16, callback=callback)
             with open(target, "rb") as f:
                 assert f.read() == big, how
-            told = Forks()
-            told.how = how
-            fs.put_file(target, url + "/up-" + how.replace(".", ""), chunk_size=2**16, callback=told)
+            callback = Forks()
+            callback.how = how
+            fs.put_file(target, url + "/up-" + how.replace(".", ""), chunk_size=2**16, callback=callback)
         """,
     )
     for how in ("nothing", "use", "drop", "exit", "os_exit", "kill"):

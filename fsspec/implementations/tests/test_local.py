@@ -827,16 +827,16 @@ def test_what_is_detached_has_the_mode_of_a_file_of_io(mode, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given, told",
+    "given, message",
     [
         ("s3:/bucket/f", "is s3://bucket/f meant"),
         ("https:/host/f", "is https://host/f meant"),
         ("filecache::", "a URL is needed after '::'"),
     ],
 )
-def test_a_missing_file_that_looks_like_a_url(given, told, tmp_path, monkeypatch):
+def test_a_missing_file_that_looks_like_a_url(given, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=told) as caught:
+    with pytest.raises(FileNotFoundError, match=message) as caught:
         fsspec.open(given).open()
     assert caught.value.errno == errno.ENOENT and caught.value.filename.startswith(str(tmp_path))
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

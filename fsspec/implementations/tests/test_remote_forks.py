@@ -276,19 +276,19 @@ def test_in_the_middle_of_a_transfer(server, tmp_path, what):
                     self.report = report
 
         for how, end in ends.items():
-            told = Forks(end, how)
+            callback = Forks(end, how)
             if what == "download":
-                fs.get_file("/big", target, callback=told)
+                fs.get_file("/big", target, callback=callback)
                 with open(target, "rb") as f:
                     assert f.read() == BIG, how
             else:
-                fs.put_file(source, "/up", callback=told)
+                fs.put_file(source, "/up", callback=callback)
                 assert stored("up") == BIG, how
-            assert told.value == len(BIG)
+            assert callback.value == len(BIG)
             if "exit" in how:
-                assert (told.report.code, told.report.stderr) == (0, ""), told.report
+                assert (callback.report.code, callback.report.stderr) == (0, ""), callback.report
             else:
-                well(told.report, killed=how == "kill")
+                well(callback.report, killed=how == "kill")
         """,
     )
     assert len(server.connections) == 2
@@ -317,12 +317,12 @@ def test_a_child_that_goes_on_with_the_parents_transfer(server, tmp_path, what):
                         status = os.waitpid(pids[0], 0)[1]
                         assert os.waitstatus_to_exitcode(status) == 7, status
 
-        told = Forks()
+        callback = Forks()
         try:
             if what == "download":
-                fs.get_file("/big", target, callback=told)
+                fs.get_file("/big", target, callback=callback)
             else:
-                fs.put_file(target + "-source", "/up", callback=told)
+                fs.put_file(target + "-source", "/up", callback=callback)
         except ForkError:
             assert not pids[0]
             gc.collect()

@@ -313,13 +313,13 @@ class Forks(Callback):
             self.report = by_fork(lambda: exec(end, globals()))
 
 for how, end in ends.items():
-    told = Forks()
-    transfer(told)
-    assert told.value == len(BIG)
+    callback = Forks()
+    transfer(callback)
+    assert callback.value == len(BIG)
     if "exit" in how:
-        assert (told.report.code, told.report.stderr) == (0, ""), told.report
+        assert (callback.report.code, callback.report.stderr) == (0, ""), callback.report
     else:
-        well(told.report, killed=how == "kill")
+        well(callback.report, killed=how == "kill")
 """,
     )
     assert len(server.connections) == 2

@@ -63,11 +63,11 @@ def test_a_step_that_fails_takes_no_other_with_it():
         + """
     fs = Toy()
     read()
-    told = []
+    messages = []
 
     class Handler(logging.Handler):
         def emit(self, record):
-            told.append(record.getMessage())
+            messages.append(record.getMessage())
 
     logging.getLogger("fsspec").addHandler(Handler())
     logging.getLogger("fsspec").propagate = False
@@ -83,15 +83,15 @@ def test_a_step_that_fails_takes_no_other_with_it():
         fails.__qualname__ = name = getattr(modules[n], kind).__qualname__
         whole = modules[n]
         modules[n] = whole._replace(**{kind: fails})
-        told.clear()
+        messages.clear()
 
         def child():
             use()
-            assert kind != "child" or name in " ".join(told), told
+            assert kind != "child" or name in " ".join(messages), messages
 
         code = forked(child)
         assert code == 0, (name, kind, code)
-        assert kind == "child" or any(name in one for one in told), (name, kind, told)
+        assert kind == "child" or any(name in one for one in messages), (name, kind, messages)
         modules[n] = whole
         read()  # the parent
         assert forked(use) == 0, (name, "the next fork")
@@ -117,7 +117,7 @@ INTERRUPTED = (
 
     # python's own is not there where whoever started this has it ignored
     signal.signal(signal.SIGINT, tell if HANDLER == "own" else signal.default_int_handler)
-    told = Told if HANDLER == "own" else KeyboardInterrupt
+    expected = Told if HANDLER == "own" else KeyboardInterrupt
     fs = Toy()
     read()
     n = next(n for n, one in enumerate(hooks._modules) if step in (one.before, one.parent, one.child))
@@ -154,7 +154,7 @@ def test_a_signal_within_a_hook_of_the_parent_is_handled_when_the_fork_is_over(s
         pid = os.fork()
         if not pid:
             os._exit(7)
-    except told:
+    except expected:
         if os.getpid() != parent:
             os._exit(8)
         came = True
@@ -190,7 +190,7 @@ def test_a_signal_within_a_hook_of_the_child_is_handled_when_the_fork_is_over(ha
         pid = os.fork()
         if not pid:
             os._exit(7)
-    except told:
+    except expected:
         os._exit(9 if os.getpid() == parent else len(calls) + 1)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 2, status
@@ -215,11 +215,11 @@ def test_signals_with_one_handler_come_as_themselves():
             return func(*args, **kwargs)
         return wrapper
 
-    told, hooked = [], []
+    handled, hooked = [], []
 
     @wrapped
     def stop(number, frame):
-        told.append(number)
+        handled.append(number)
         raise SystemExit(number)
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
@@ -239,7 +239,7 @@ def test_signals_with_one_handler_come_as_themselves():
     read()
 
     def before():
-        if not told:
+        if not handled:
             signal.raise_signal(signal.SIGTERM)
 
     hooks.at_fork(before=before)
@@ -252,7 +252,7 @@ def test_signals_with_one_handler_come_as_themselves():
         assert os.getpid() == parent and end.code == signal.SIGTERM, end.code
     else:
         raise AssertionError("nothing came of the signal")
-    assert set(told) == {signal.SIGTERM}, told
+    assert set(handled) == {signal.SIGTERM}, handled
     assert os.waitstatus_to_exitcode(os.wait()[1]) == 1
     read()
     """,
@@ -837,7 +837,7 @@ def test_a_signal_just_as_a_hook_begins_leaves_nothing_undone(hook):
         raise Told
 
     signal.signal(signal.SIGINT, tell)
-    sys.unraisablehook = dropped = lambda told: seen.append(told.exc_type)
+    sys.unraisablehook = dropped = lambda hook: seen.append(hook.exc_type)
     seen = []
     fs = Toy()
     read()

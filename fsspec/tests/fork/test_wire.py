@@ -150,10 +150,10 @@ def test_the_server_sees_the_parents_close_while_a_child_lives(server, places, m
         + """
     import select
     inside, outside = os.pipe()
-    ready, told = os.pipe()
+    ready, started = os.pipe()
     pid = os.fork()
     if not pid:
-        os.write(told, b".")
+        os.write(started, b".")
         os.read(inside, 1)  # lives on
         os._exit(0)
     os.read(ready, 1)
