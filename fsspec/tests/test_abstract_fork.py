@@ -10,11 +10,11 @@ import threading
 
 import pytest
 
+from fsspec._checks.contract import MODES, WRITING
 from fsspec.exceptions import ForkError
 from fsspec.fork import Owned, watch_socket
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractBufferedFile
-from fsspec.tests._forking import MODES, WRITING
 from fsspec.tests.abstract.fork import _run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -436,7 +436,7 @@ def test_harm_of_both_at_once_is_found(tmp_path, echo, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "sitecustomize.py").write_text(
         "from fsspec._checks import forked\nforked.open_sockets = dict\n"
-        "from fsspec.tests import _forking\ndel _forking.ACTIONS['used']\n"
+        "from fsspec._checks import contract\ndel contract.ACTIONS['used']\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     problems, _ = tried(Shared(echo, auto_mkdir=True), str(tmp_path / "files"), "instance")

@@ -6,6 +6,9 @@ import pickle
 import pickletools
 import pkgutil
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -229,3 +232,40 @@ def one_word_names(base):
                 if inspect.isfunction(function) and not function.__code__.co_filename.startswith("<"):
                     names.update(re.findall(r"\bself\.(_\w+)", inspect.getsource(function)))
     return {name for name in names if re.fullmatch("_[a-z]+", name)}
+
+
+IMPORT_ALL = """
+import importlib, pkgutil
+import fsspec, fsspec.tests.abstract
+for found in [*pkgutil.walk_packages(fsspec.__path__, "fsspec."),
+              *pkgutil.walk_packages(fsspec.tests.abstract.__path__, "fsspec.tests.abstract.")]:
+    try:
+        importlib.import_module(found.name)
+    except ImportError as error:
+        assert not (error.name or "").startswith("fsspec"), (found.name, error)
+print(fsspec.__file__, fsspec.tests.abstract.__file__)
+"""
+
+
+def test_all_that_is_installed_can_be_imported_without_the_rest_of_the_tree(tmp_path, monkeypatch):
+    """The tests for authors of backends as well, which are installed without the project's own tests."""
+    top = Path(fsspec.__file__).parent.parent
+    if not (top / "setup.py").exists():
+        pytest.skip("needs the project's tree")
+    build = [
+        "setup.py",
+        "-q",
+        "egg_info",
+        "--egg-base",
+        str(tmp_path),
+        "build_py",
+        "--build-lib",
+        str(tmp_path),
+    ]
+    subprocess.run([sys.executable, *build], cwd=top, check=True)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(file.startswith(str(tmp_path)) for file in done.stdout.split()), done.stdout

@@ -7,8 +7,8 @@ import pytest
 
 import fsspec
 import fsspec.tests.abstract as abstract
+from fsspec._checks.contract import MODES, WRITING
 from fsspec.exceptions import FileChangedError
-from fsspec.tests._forking import MODES, WRITING
 from fsspec.tests.servers.s3 import options, serve_s3
 
 pytest.importorskip("s3fs")

@@ -1,6 +1,6 @@
 """What must hold for a backend when a process forks.
 
-Each test runs in a process of its own (`_forking`), which is sent the filesystem as a pickle.
+Each test runs in a process of its own (`fsspec._checks.contract`), which is sent the filesystem as a pickle.
 It makes a handle, uses it, and lets a forked child do something with its copy.  The
 child is judged by its data, its exit code, its stderr and its time; after it the parent, by
 its next request, its open file, and by what it wrote.  What hangs shows its stacks and is ended.
@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from fsspec._checks.advice import NOT_TRIED
+from fsspec._checks.contract import HANDLES, MODES, WRITING
 from fsspec._checks.forked import HANGS, load_factor
-from fsspec.tests._forking import HANDLES, MODES, WRITING
 
 _hung: dict[type, int] = {}  # by the class of tests: how many
 
@@ -118,7 +118,7 @@ def _run(job: dict[str, Any], limit: float) -> tuple[dict[str, str], str]:
     """What a process made of a job, and its stderr; one that does not end shows its stacks there."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
     environment["FSSPEC_FORK_RESET"] = "1" if job["mode"] == "opted in" else "0"
-    command = [sys.executable, "-c", "from fsspec.tests import _forking; _forking.main()"]
+    command = [sys.executable, "-c", "from fsspec._checks import contract; contract.main()"]
     with tempfile.TemporaryFile("w+", encoding="utf8", errors="replace") as noise:
         with subprocess.Popen(
             command,

@@ -2,7 +2,8 @@
 
 Reads a job from stdin: a filesystem, a place, a handle, a mode.  For each action makes the
 handle, forks, and has the child act on it.  Prints, by action, what went wrong, as JSON.
-It is not in the package of `AbstractForkTests`, which loads pytest, as this process need not.
+It is not in the package of `AbstractForkTests`, which loads pytest, as this process need not; it is
+installed as they are.
 """
 
 from __future__ import annotations
