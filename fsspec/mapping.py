@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import is_built_in, is_default
 from fsspec._paths.paths import unescaped
@@ -131,7 +131,7 @@ class FSMap(MutableMapping[str, bytes]):
     def _str_to_key(self, path: str) -> str:
         return path[len(self.root) :].lstrip("/")
 
-    def __getitem__(self, key: str, default: Any = _NOTHING) -> bytes:
+    def __getitem__(self, key: str, default: bytes | None = None) -> bytes:
         path = self._key_to_str(key)
         try:
             if self._reads_files or has_magic(path):  # a key is never a pattern
@@ -139,8 +139,8 @@ class FSMap(MutableMapping[str, bytes]):
             data: bytes = self.fs.cat(path)
             return data
         except self.missing_exceptions as error:
-            if default is not _NOTHING:
-                return cast("bytes", default)
+            if default is not None:
+                return default
             raise KeyError(key) from error
 
     def getitems(self, keys: Iterable[str], on_error: str = "raise") -> dict[str, Any]:

@@ -294,3 +294,19 @@ def test_is_cleared_where_find_takes_a_path_alone(m):
     mapper.setitems({"one": b"1", "sub/two": b"2"})
     mapper.clear()
     assert list(mapper) == [] and not mapper.fs.store
+
+
+def test_a_subclass_that_passes_the_default_on_has_the_methods_of_a_mapping(m):
+    """A default of None is none: there is no such key."""
+
+    class Passing(FSMap):
+        def __getitem__(self, key, default=None):
+            return super().__getitem__(key, default)
+
+    mapper = Passing("/top/map", m)
+    for ask in (mapper.__getitem__, mapper.pop, lambda key: FSMap.__getitem__(mapper, key, None)):
+        with pytest.raises(KeyError):
+            ask("none")
+    assert mapper.__getitem__("none", b"d") == b"d"
+    assert mapper.get("none", b"d") == mapper.pop("none", b"d") == mapper.setdefault("none", b"d") == b"d"
+    assert mapper["none"] == b"d"
