@@ -377,7 +377,7 @@ def main() -> None:
         for name in list(ACTIONS) * reported.get("rounds", 1):
             try:
                 found[name] = cell(job, name)
-            except Exception as error:
+            except Exception as error:  # as above
                 if not forks:
                     raise
                 output = f"the parent: {type(error).__name__}: {error}"  # harmed by a child before

@@ -204,7 +204,7 @@ def walk(
         if listing is None:
             try:  # as `together`, without its generators
                 listing = yield call("ls", folder, detail=True, **kwargs)
-            except Exception as error:
+            except Exception as error:  # raised, or left out, as on_error says
                 advise(error)
                 listing = error
         if isinstance(listing, Exception):
