@@ -39,7 +39,7 @@ from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
 from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import check_options, glob, request_options
-from fsspec.implementations._http.probing import ask, ask_first_bytes, without_refresh
+from fsspec.implementations._http.probing import ask, ask_first_bytes, opening_error, without_refresh
 from fsspec.implementations._http.responses import (
     BodyStream,
     HTTPNotFoundError,
@@ -154,6 +154,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     protocol: ClassVar[str | tuple[str, ...]] = ("http", "https")
     _answers_tell_versions = True  # and are compared, see _http.answers
+    _opening_error = staticmethod(opening_error)
 
     def __init__(
         self,

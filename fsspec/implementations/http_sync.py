@@ -359,6 +359,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
         return sync_responses.repeat(self._retry_policy, ask, self._traffic_counts)
 
+    @staticmethod
+    def _opening_error(error: OSError) -> OSError:
+        """What is raised for ``error`` where a file is opened: of an unreachable host also a FileNotFoundError."""
+        if type(error) is not requests.ConnectionError or not never_connected(error):
+            return error
+        unreachable: Any = UnreachableError
+        return cast("OSError", unreachable(*error.args, request=getattr(error, "request", None)))
+
     def _send_method(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
         options = {"allow_redirects": True, "stream": method == "get", **options}
@@ -370,10 +378,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 raise
             if isinstance(error, requests.exceptions.InvalidURL):
                 raise InvalidURLError(answers.why_invalid(url, error)) from error
-            if type(error) is requests.ConnectionError and never_connected(error):
-                unreachable: Any = UnreachableError
-                raise unreachable(*error.args, request=getattr(error, "request", None)) from error
-            raise
+            if (raised := self._opening_error(error)) is error:
+                raise
+            raise raised from error
         except ValueError as malformed:
             kind: Any = FileNotFoundError if self.js else InvalidURLError
             raise kind(answers.why_invalid(url, malformed)) from malformed

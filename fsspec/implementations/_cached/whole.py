@@ -451,7 +451,14 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:
         path = self._strip_protocol(path)
         if "r" in mode and "+" not in mode:
-            return self._with_copy(path, partial(LocalCopy, path), kwargs)
+            try:
+                return self._with_copy(path, partial(LocalCopy, path), kwargs)
+            except OSError as error:  # as the other filesystem's own `open` would raise it
+                as_opened = getattr(self.fs, "_opening_error", None)
+                raised = as_opened(error) if as_opened is not None else error
+                if raised is error:
+                    raise
+                raise raised from error
         for name in FOR_READING:
             kwargs.pop(name, None)
         if "x" in mode:

@@ -27,16 +27,25 @@ def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "refresh"}
 
 
+def opening_error(error: OSError) -> OSError:
+    """What is raised for ``error`` where a file is opened: of an unreachable host also a FileNotFoundError."""
+    if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error, responses.UnreachableError):
+        return error
+    return responses.UnreachableError(error._conn_key, error.os_error)
+
+
 @contextmanager
 def _not_there(url: str) -> Iterator[None]:
     """Let errors about an unreachable host, a malformed URL or an option also be FileNotFoundError."""
     try:
         with as_file_error():
             yield
-    except (responses.UnreachableError, responses.InvalidURLError):
+    except responses.InvalidURLError:
         raise
     except aiohttp.ClientConnectorError as error:
-        raise responses.UnreachableError(error._conn_key, error.os_error) from error
+        if (raised := opening_error(error)) is error:
+            raise
+        raise raised from error
     except ValueError as error:
         raise responses.InvalidURLError(why_invalid(url, error)) from error
 

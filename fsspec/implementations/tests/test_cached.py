@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import gzip
+import importlib
 import inspect
 import os
 import pickle
@@ -246,6 +247,22 @@ def test_an_open_that_is_refused_leaves_the_blocks(http_server, tmp_path):
         with pytest.raises(NotImplementedError):
             fs.open(http_server.url + path, "wb")
     assert fs._check_file(http_server.url + "/d/a")
+
+
+@pytest.mark.parametrize("kind", ["simplecache", "filecache", "blockcache"])
+@pytest.mark.parametrize("module", ["http", "http_sync"])
+def test_a_host_that_refuses_is_a_file_not_found_to_who_opens_it(kind, module, tmp_path):
+    target = importlib.import_module(f"fsspec.implementations.{module}").HTTPFileSystem()
+    fs = fsspec.filesystem(kind, fs=target, cache_storage=str(tmp_path))
+    url = "http://127.0.0.1:9/a"
+    for ask in (fs.open, fs.head, lambda url: fs.read_block(url, 0, 3)):
+        with pytest.raises(FileNotFoundError) as caught:
+            ask(url)
+        assert type(caught.value).__name__ == "UnreachableError" and caught.value.__cause__
+    with pytest.raises(OSError) as caught:
+        fs.cat_file(url)
+    if module == "http" and kind != "blockcache":  # a store of chunks takes a missing file for an empty chunk
+        assert not isinstance(caught.value, FileNotFoundError)
 
 
 def test_an_empty_file_in_blocks(target, tmp_path):
