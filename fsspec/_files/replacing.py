@@ -51,12 +51,25 @@ def _check_is_file(path: str) -> None:
         raise folder_error(path)
 
 
+class FileInTheWayError(FileExistsError, NotADirectoryError):
+    """A file where a folder is needed: making the folder raises the one, writing below it the other."""
+
+
+def make_folders(path: str) -> None:
+    """Make a folder and those above it, where they are not there. Raises FileInTheWayError."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise FileInTheWayError(error.errno, error.strerror, error.filename) from None
+
+
 def make_folder_of(path: str) -> None:
-    """Make the folder that a file will be in, where it is not there. Raises IsADirectoryError if the path
-    ends in a separator."""
-    _check_is_file(path)
+    """Make the folder that a file will be in, where it is not there. Raises FileInTheWayError, and
+    IsADirectoryError if the path ends in a separator."""
+    if trailing_sep(path) and not os.path.isfile(os.path.dirname(os.path.abspath(path))):
+        raise folder_error(path)
     if not os.path.isdir(os.path.dirname(path) or "."):
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        make_folders(os.path.dirname(os.path.abspath(path)))
 
 
 class replacing:

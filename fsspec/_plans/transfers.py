@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from fsspec._files.replacing import file_state, name_beside, take_place
+from fsspec._files.replacing import file_state, make_folders, name_beside, take_place
 from fsspec._fork.owned import is_mine, own
 from fsspec._overriding import fs_behind, is_default, overridden, replaced
 from fsspec._paths.paths import path_texts, trailing_sep, unequal
@@ -317,10 +317,6 @@ _Made = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
 """The `file_state` of each target, and the folders that were made, a parent before what is in it."""
 
 
-class FileInTheWayError(FileExistsError, NotADirectoryError):
-    """A file where a folder is needed: making the folder raises the one, writing below it the other."""
-
-
 class _Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
@@ -484,10 +480,7 @@ def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...
             missing.append(above)
             above = os.path.dirname(above)
         with suppress(*passed):
-            try:
-                os.makedirs(parent, exist_ok=True)
-            except FileExistsError as error:
-                raise FileInTheWayError(error.errno, error.strerror, error.filename) from None
+            make_folders(parent)
             made += reversed(missing)
     # a slash at the end would have the system say that a file is no folder
     return {target: file_state(target.rstrip("/") or "/") for target in targets}, made

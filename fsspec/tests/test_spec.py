@@ -446,6 +446,17 @@ def test_a_download_to_a_name_with_a_slash_at_its_end_is_refused(fs, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
+@pytest.mark.parametrize("name", ["file/new", "file/new/", "file/new/below"])
+def test_a_download_below_a_file_is_an_error_of_both_kinds(fs, tmp_path, name):
+    """Upstream's depends on the filesystem, the depth and the slash at the end."""
+    (tmp_path / "file").write_bytes(b"old")
+    for get in (fs.get_file, fs.get):
+        for kind in (FileExistsError, NotADirectoryError):
+            with pytest.raises(kind):
+                get("r/one", f"{tmp_path}/{name}")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
 def test_get_file_to_a_file_object(fs):
     for give in ("lpath", "outfile"):
         target = io.BytesIO()

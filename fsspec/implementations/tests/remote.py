@@ -170,6 +170,10 @@ class RemoteTests:
         with pytest.raises(IsADirectoryError, match="/d"):
             fs.pipe_file("/d", b"")
 
+    def test_a_download_in_the_place_of_a_folder_asks_for_no_file(self, fs: Any, tmp_path: Path) -> None:
+        with pytest.raises(IsADirectoryError, match=tmp_path.name):
+            fs.get_file("/nothing", tmp_path)
+
     def test_transactions(self, server: Any, fs: Any) -> None:
         with fs.transaction:
             with fs.open("/d/new", "wb", block_size=10) as f:
