@@ -26,6 +26,7 @@ from fsspec._files.replacing import write_file, write_whole
 from fsspec._overriding import default, is_built_in, is_default, unlike_base
 from fsspec._paths.paths import (
     false_without_path,
+    folder_error,
     path_texts,
     trailing_sep,
     url_text,
@@ -402,7 +403,12 @@ class LocalFileSystem(AbstractFileSystem):
         if kwargs or self._intrans or not self._opens_itself:
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
-        data = as_view(path, value)  # what cannot be written does not begin a file
+        try:
+            data = as_view(path, value)  # what cannot be written does not begin a file
+        except TypeError:
+            if os.path.isdir(path):  # the error of any other value
+                raise folder_error(path) from None
+            raise
         plain = data.cast("B") if data.c_contiguous else bytes(data)
         if mode == "create" and not self._exists_itself and self.exists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

@@ -263,6 +263,8 @@ def test_what_is_no_bytes_leaves_the_old_file(folder, value):
         LocalFileSystem(skip_instance_cache=True).pipe_file(f"{folder}/target", value)
     assert (folder / "target").read_bytes() == OLD
     assert sorted(os.listdir(folder)) == ["source", "target"]
+    with pytest.raises(IsADirectoryError):
+        LocalFileSystem(skip_instance_cache=True).pipe_file(folder, value)
 
 
 def test_a_name_that_is_written_in_place_has_no_other_beside_it(tmp_path):

@@ -269,6 +269,12 @@ def test_wrong_arguments(fs, other):
 
 
 # instances ---------------------------------------------------------------------------
+def test_the_id_of_the_filesystem_is_the_others_and_the_folder():
+    assert DirFileSystem("/r", fsspec.filesystem("file")).fsid == "local_/r"
+    with pytest.raises(NotImplementedError):
+        _ = DirFileSystem("/r", fsspec.filesystem("memory")).fsid
+
+
 def test_instances(fs, other, tmp_path):
     """The same folder of the same filesystem is the same one; by options as well."""
     assert DirFileSystem("/r", other) is fs
