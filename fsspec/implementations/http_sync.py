@@ -361,7 +361,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @staticmethod
     def _opening_error(error: OSError) -> OSError:
-        """What is raised for ``error`` where a file is opened: of an unreachable host also a FileNotFoundError."""
+        """What opening a file raises for ``error``: of an unreachable host also a FileNotFoundError."""
         if type(error) is not requests.ConnectionError or not never_connected(error):
             return error
         unreachable: Any = UnreachableError

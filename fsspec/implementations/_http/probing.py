@@ -28,7 +28,7 @@ def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def opening_error(error: OSError) -> OSError:
-    """What is raised for ``error`` where a file is opened: of an unreachable host also a FileNotFoundError."""
+    """What opening a file raises for ``error``: of an unreachable host also a FileNotFoundError."""
     if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error, responses.UnreachableError):
         return error
     return responses.UnreachableError(error._conn_key, error.os_error)
