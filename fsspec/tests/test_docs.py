@@ -24,6 +24,7 @@ import fsspec
 from fsspec._checks import forked
 from fsspec._fork import hooks
 from fsspec.asyn import AsyncFileSystem
+from fsspec.callbacks import Callback
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
@@ -174,6 +175,60 @@ def test_a_client_made_as_shown_goes_on_with_another_loop(http_server):
     gc.collect()  # closes those of the blocking calls
 
 
+class Parcels:
+    """What the class of the page is taken to have: files and folders in memory."""
+
+    cachable = False
+
+    def __init__(self, files, folders):
+        super().__init__()
+        self.files, self.folders = dict.fromkeys(files, b"1"), set(folders)
+
+    async def _info(self, path, **kwargs):
+        path = self._strip_protocol(path)
+        if path in self.files:
+            return {"name": path, "size": len(self.files[path]), "type": "file"}
+        if path in self.folders or any(name.startswith(f"{path}/") for name in self.files):
+            return {"name": path, "size": 0, "type": "directory"}
+        raise FileNotFoundError(path)
+
+    async def _ls(self, path, detail=True, **kwargs):
+        path = self._strip_protocol(path)
+        below = {
+            name[len(path) + 1 :].partition("/")[0]
+            for name in (*self.files, *self.folders)
+            if f"{path}/" in name
+        }
+        found = [await self._info(f"{path}/{name}") for name in sorted(below)]
+        return found if detail else [entry["name"] for entry in found]
+
+    async def _cat_file(self, path, start=None, end=None, **kwargs):
+        return self.files[self._strip_protocol(path)][start:end]
+
+
+def test_the_awaitable_backend_that_is_shown_is_told_of_folders_and_progress(tmp_path):
+    shown = code("backend.rst", "class ParcelFileSystem", **NAMES)["ParcelFileSystem"]
+    fs = type("Parcel", (Parcels, shown), {"protocol": "parcel"})(["d/a", "d/s/b"], ["d", "e", "f"])
+    fs.rmdir("parcel://e")
+    assert fs.folders == {"d", "f"}
+    count = Callback()
+    fs.get("d", str(tmp_path / "d"), recursive=True)  # d/s is only a name
+    fs.get_file("d/a", str(tmp_path / "a"), callback=count)
+    assert sorted(os.listdir(tmp_path / "d")) == ["a", "s"] and (count.size, count.value) == (1, 1)
+    fs.rm("d", recursive=True)
+    assert (fs.files, fs.folders) == ({}, {"f"})
+    count = Callback()
+    fs.put_file(str(tmp_path / "a"), "parcel://f/a", callback=count, mode="create")
+    assert fs.files == {"f/a": b"1"} and (count.size, count.value) == (1, 1)
+    with pytest.raises(FileExistsError):
+        fs.put(str(tmp_path / "a"), "f/a", mode="create")
+    with pytest.raises(FileExistsError):
+        fs.pipe({"f/a": b"2"}, mode="create")
+    with pytest.raises(FileNotFoundError):
+        fs.rm("f/b")
+    assert fs.files == {"f/a": b"1"}
+
+
 IMPORTED = """
 from typing import Any
 from fsspec.asyn import AsyncFileSystem
@@ -194,7 +249,7 @@ def test_the_code_of_the_guide_is_typed(tmp_path):
     pytest.importorskip("aiohttp")
     text = (DOCS / "backend.rst").read_text(encoding="utf8")
     blocks = re.findall(r"^ *\.\. code-block:: python\n\n((?: +.*\n|\n)+)", text, re.MULTILINE)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for number, block in enumerate(blocks):
         block = textwrap.dedent(block)
         rest = USED if "class Owned" in block else ""
