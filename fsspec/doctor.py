@@ -535,7 +535,7 @@ def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
         cls = fsspec.get_filesystem_class(protocol)
         known = _options_of(protocol)
         for name in config.apply_config(cls, given).keys() - known - protocols:
-            meant = similar(name, known | protocols, 0.75)
+            meant = similar(name, known | protocols, 0.7)
             if meant:
                 yield name, protocol, meant
 

@@ -339,11 +339,12 @@ def test_a_url_that_can_be_read_is_timed(stage, tmp_path):
 
 
 def test_an_option_that_is_nearly_another_is_reported(stage):
-    given = {"simplecache": {"cache_storge": "x", "fsx": None, "other": 1}, "memry": {}}
+    given = {"simplecache": {"cache_storge": "x", "fsx": None, "expiry": 1, "other": 1}, "memry": {}}
     output = stage.run("simplecache::memory://", "--storage-options", json.dumps(given)).of(
         "options", "warning"
     )
     assert "'cache_storge'" in output and "'cache_storage'" in output
+    assert "is 'expiry_time' meant" in output
     assert "'memry'" in output and "'memory'" in output and "other" not in output
     assert "is 'fs' meant" in output  # as far from its name as 'anno' is from 'anon'
     assert not stage.run("memory://", "--storage-options", '{"use_listings_cache": true}').of("options")
