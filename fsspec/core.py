@@ -114,13 +114,10 @@ def _un_chain(path: str, kwargs: Options) -> list[ChainLink]:
         # given beside a chain it is that of the innermost link, of which others are made
         protocol = options.pop("protocol", None) or split_protocol(bit)[0] or "file"
         cls = get_filesystem_class(protocol)
-        found = cls._get_kwargs_from_urls(bit)
         given = options.pop(protocol, None) or {}
         if outermost:
             given = {**given, **options}
-        if found and given:
-            _check_agreement(protocol, found, given)
-        found = {**found, **given}
+        found = with_options_of_url(cls, protocol, bit, given)
         bit = cls._strip_protocol(bit)
         if inner is not None and not bit.strip("/") and getattr(cls, "_takes_inner_path", False):
             bit = inner
@@ -137,13 +134,18 @@ def _is_bare_protocol(bit: str) -> bool:
     return bit in registry or bit in known_implementations
 
 
-def _check_agreement(protocol: str, of_url: dict[str, Any], given: dict[str, Any]) -> None:
-    twice = sorted(name for name in of_url.keys() & given.keys() if of_url[name] != given[name])
+def with_options_of_url(
+    cls: type[AbstractFileSystem], protocol: str, url: str, given: dict[str, Any]
+) -> dict[str, Any]:
+    """Options, with those that a URL itself carries. Raises TypeError where it has another value for one."""
+    found = cls._get_kwargs_from_urls(url)
+    twice = sorted(name for name in found.keys() & given.keys() if found[name] != given[name])
     if twice:
         raise TypeError(
             f"{protocol}: got multiple values for keyword argument {', '.join(map(repr, twice))}: the URL"
             " gives another one than the options; leave out one of the two"
         )
+    return {**found, **given}
 
 
 def _nested(links: list[ChainLink]) -> dict[str, Any]:

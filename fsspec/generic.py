@@ -37,7 +37,7 @@ from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.core import split_protocol
+from fsspec.core import split_protocol, with_options_of_url
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained
 
@@ -95,7 +95,8 @@ def _resolve_fs(
     if method == "current":
         return get_filesystem_class(protocol).current()
     if method == "options":
-        return filesystem(protocol, **(storage_options or {}).get(protocol, {}))
+        cls, given = get_filesystem_class(protocol), (storage_options or {}).get(protocol, {})
+        return filesystem(protocol, **with_options_of_url(cls, protocol, path, given))
     ways = "'default', 'generic', 'current' or 'options'"
     raise ValueError(f"the filesystem of a path is found by {ways}, not by {method!r}")
 
@@ -153,8 +154,9 @@ class GenericFileSystem(AsyncFileSystem):
     ----------
     default_method
         how the filesystem of a path is found: ``"default"``, the one that no options make;
-        ``"options"``, made of those in ``storage_options``; ``"current"``, the one of the
-        protocol that was made last; ``"generic"``, that of `set_generic_fs`.
+        ``"options"``, made of those in ``storage_options`` and of what the URL itself carries, a
+        host for one; ``"current"``, the one of the protocol that was made last; ``"generic"``, that of
+        `set_generic_fs`.
     storage_options
         options by protocol, for ``"options"``.
     **kwargs

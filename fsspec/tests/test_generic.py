@@ -9,9 +9,12 @@ import pytest
 import fsspec
 from fsspec import generic
 from fsspec.generic import GenericFileSystem, copy_file_op, maybe_await, rsync, set_generic_fs
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.programs import run
 from fsspec.tests.servers.s3 import CREDENTIALS, serve_s3
+from fsspec.utils import infer_storage_options
 
 BIG = b"".join(i.to_bytes(4, "big") for i in range(2**20))
 TREE = {"/r/one": b"1", "/r/two.txt": b"22", "/r/sub/three": b"333", "/r/sub/deep/four.txt": b"4444"}
@@ -145,6 +148,40 @@ def test_ways_to_find_the_filesystem(tree, monkeypatch):
         assert fs.cat("memory://r/one") == b"1"
     assert fs._resolve_url("memory://r")[0].storage_options == {"secret": "word"}
     assert "word" not in repr(fs)
+
+
+class Hosts(MemoryFileSystem):
+    """One store for each host, which the URL names."""
+
+    protocol = "hosts"
+    store, pseudo_dirs = {}, [""]  # noqa: RUF012  # as the base class has them
+
+    def __init__(self, host=None, **options):
+        super().__init__(**options)
+        self.host = host
+
+    @staticmethod
+    def _get_kwargs_from_urls(path):
+        host = infer_storage_options(path).get("host")
+        return {"host": host} if host else {}
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return infer_storage_options(path)["path"].rstrip("/")
+
+    def unstrip_protocol(self, name):
+        return f"hosts://{self.host}{self._strip_protocol(name)}"
+
+
+def test_options_are_joined_by_those_of_the_url(m, monkeypatch):
+    monkeypatch.setitem(_registry, "hosts", Hosts)
+    fs = GenericFileSystem("options")
+    assert fs._resolve_url("hosts://one/a")[0].host == "one"
+    fs = GenericFileSystem("options", storage_options={"hosts": {"host": "two"}})
+    assert fs._resolve_url("hosts://two/a") == (Hosts(host="two"), "/a")
+    assert fs._resolve_url("hosts:///a")[0].host == "two"
+    with pytest.raises(TypeError, match="hosts: got multiple values for keyword argument 'host'"):
+        fs._resolve_url("hosts://one/a")
 
 
 def test_protocol_that_is_not_known(fs):
