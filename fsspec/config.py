@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.paths import type_name
@@ -41,8 +42,9 @@ _OWN_NAMES = frozenset({"FSSPEC_CONFIG_DIR"})
 """Variables that are read by name and configure no protocol."""
 _MAPPINGS = frozenset({"dict", "Mapping"})
 _LISTS = frozenset({"list", "tuple", "Iterable"})
-_sources: dict[tuple[str, str], str] = {}
-"""Where options stand that are text, by their names and that text."""
+_sources: dict[tuple[str, str, str], str] = {}
+"""Where options stand that are text, by protocol, name and that text; protocols that are text themselves have
+no name."""
 
 
 def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.environ) -> None:
@@ -76,14 +78,24 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
         else:
             options = _parsed(envdict[name])
             if isinstance(options, dict):
-                conf_dict.setdefault(protocol, {}).update(options)
+                _add(conf_dict, protocol, options, f"the variable {name}")
             else:
                 _warn_skipped(name, f"it holds no JSON object, not being a dict but {type(options).__name__}")
     for protocol, argument, value in single:
-        conf_dict.setdefault(protocol, {})[argument] = value
-        if isinstance(value, str):
-            variable = f"{_PREFIX}_{protocol}_{argument}".upper()
-            _sources[argument, value] = f"{protocol!r} in the variable {variable}"
+        variable = f"{_PREFIX}_{protocol}_{argument}".upper()
+        _add(conf_dict, protocol, {argument: value}, f"the variable {variable}")
+
+
+def _add(conf_dict: dict[str, Any], key: str, value: object, where: str) -> None:
+    """Options of a protocol are added to those that there are; anything else takes their place, or theirs its."""
+    if isinstance(value, dict):
+        if not isinstance(conf_dict.setdefault(key, {}), dict):
+            conf_dict[key] = {}
+        conf_dict[key].update(value)
+        _sources.update({(key, name, text): where for name, text in value.items() if isinstance(text, str)})
+    else:
+        conf_dict[key] = value
+        _sources[key, "", repr(value)] = where
 
 
 def _parsed(text: str) -> object:
@@ -138,10 +150,7 @@ def set_conf_files(cdir: str, conf_dict: dict[str, Any]) -> None:
         else:
             continue
         for key, value in found.items():
-            if isinstance(value, dict) and isinstance(conf_dict.setdefault(key, {}), dict):
-                conf_dict[key].update(value)
-            else:
-                conf_dict[key] = value
+            _add(conf_dict, key, value, path)
 
 
 def _read_json(path: str) -> dict[str, Any]:
@@ -164,14 +173,11 @@ def _read_ini(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as f:
         parser.read_file(f)
     try:
-        found = {section: dict(parser[section]) for section in parser.sections()}
+        return {section: dict(parser[section]) for section in parser.sections()}
     except configparser.InterpolationError as error:
         where = f"the option {error.option!r} of {error.section!r} in {path}"
         text = f"{where} cannot be read: a percent sign is written %% there"
         raise configparser.InterpolationSyntaxError(error.option, error.section, text) from None
-    for section, options in found.items():
-        _sources.update({(name, text): f"{section!r} in {path}" for name, text in options.items()})
-    return found
 
 
 def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -185,48 +191,70 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
         what the caller gave, which wins over everything; not changed
     conf_dict
         instead of `conf`
+
+    Raises
+    ------
+    ValueError
+        where a protocol has no options but something else, or an option is text that cannot be what its
+        constructor declares; the text names the place, and does not show the value
     """
     configured = conf if conf_dict is None else conf_dict
     out: dict[str, Any] = {}
     for protocol in protocols_of(cls):
         section = configured.get(protocol)
         if section:
+            if not isinstance(section, Mapping):
+                place = _sources.get((protocol, "", repr(section)), "the configuration")
+                raise ValueError(f"{protocol!r} in {place} is {type_name(section)}, not an object of options")
             out.update(section)
     if any(isinstance(value, str) for value in out.values()):
-        out = _as_declared(cls, out)
+        out = _as_declared(cls, out, configured)
     out.update(kwargs)
     return out
 
 
-def _as_declared(cls: Any, options: Options) -> Options:
+def _as_declared(cls: Any, options: Options, configured: Mapping[str, Any]) -> Options:
     """Options with what text means in its place, as the constructor declares them.
 
     Variables and .ini files hold text, of which "false" would be true.
     """
-    import inspect
-
-    declared = inspect.signature(cls.__init__).parameters
+    declared = _declared(cls)
     found = dict(options)
     for name, value in options.items():
         if isinstance(value, str):
-            kinds = _kinds(declared[name]) if name in declared else set()
             try:
-                found[name] = _meant(value, kinds)
+                found[name] = _meant(value, _kinds(name, declared.get(name)))
             except ValueError as error:
-                source = _sources.get((name, value), f"{cls.protocol!r} in the configuration")
-                raise ValueError(f"the option {name!r} of {source} {error}") from None
+                of = next(one for one in reversed(protocols_of(cls)) if name in (configured.get(one) or ()))
+                place = _sources.get((of, name, value), "the configuration")
+                raise ValueError(f"the option {name!r} of {of!r} in {place} {error}") from None
     return found
 
 
-def _kinds(parameter: inspect.Parameter) -> set[str]:
+@lru_cache(32)
+def _declared(cls: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of the constructor, and those of constructors that it hands unknown ones on to."""
+    import inspect
+
+    found: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            parameters = inspect.signature(base.__init__).parameters
+            found = {**parameters, **found}
+            if all(one.kind is not one.VAR_KEYWORD for one in parameters.values()):
+                break
+    return found
+
+
+def _kinds(name: str, parameter: inspect.Parameter | None) -> set[str]:
     """The types of a number or flag that is the default, or of the annotation, but for those of items."""
     import re
 
-    if isinstance(parameter.default, (int, float)):
+    if parameter is not None and isinstance(parameter.default, (int, float)):
         return {type(parameter.default).__name__}
+    if parameter is None or parameter.annotation is parameter.empty:
+        return {"dict"} if name.endswith("_kwargs") else set()  # of s3fs, for one
     annotation = parameter.annotation
-    if annotation is parameter.empty:
-        return set()
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     text = re.sub(r"(?:typing\.)?Optional\[(.*)\]", r"\1", text)
     while text != (shorter := re.sub(r"\[[^\[\]]*\]", "", text)):
@@ -282,7 +310,12 @@ set_conf_files(conf_dir, conf)
 set_conf_env(conf)
 for _section, _key in _SWITCHES:
     _found = conf.get(_section)
-    if isinstance(_found, dict) and switch(_found.get(_key)) is None:
+    if _found and not isinstance(_found, dict):
+        _warn(
+            conf_dir,
+            f"{_section!r} in the configuration is not an object such as {{{_key!r}: true}}: it counts as off",
+        )
+    elif _found and switch(_found.get(_key)) is None:
         _variable = f"{_PREFIX}_{_section.upper()}_{_key.upper()}"
         _warn(
             _variable if _variable in os.environ else conf_dir,

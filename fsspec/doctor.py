@@ -408,6 +408,13 @@ def _configuration(found: Diagnosis) -> None:
         found.add(
             OK, "configuration", f"{protocol}: {json.dumps(redact_options(options, protocol), default=repr)}"
         )
+        try:
+            config.apply_config(fsspec.get_filesystem_class(protocol), {})
+        except ImportError:
+            continue  # not used here
+        except ValueError as error:  # also where no protocol is called so
+            if protocol in known_implementations:
+                found.add(PROBLEM, "configuration", str(error))
 
 
 def _state(found: Diagnosis) -> None:

@@ -249,6 +249,52 @@ def test_a_variable_that_cannot_be_what_the_option_is_is_reported():
     assert "a secret" not in str(caught.value)
 
 
+class Undeclared(Structured):
+    protocol = ("undeclared", "second")
+
+    def __init__(self, config_kwargs=None, **kwargs):
+        """As of s3fs, and of what is derived from it."""
+
+
+@pytest.mark.parametrize("option", ["config_kwargs", "client_kwargs", "other_kwargs"])
+@pytest.mark.parametrize("second", ["one.ini", "two.json"])
+def test_text_for_keyword_arguments_is_reported_with_its_place_where_no_type_is_declared(
+    tmp_path, option, second
+):
+    (tmp_path / "one.ini").write_text(
+        f"[undeclared]\n{option} = a secret\n[structured]\n{option} = a secret\n"
+    )
+    (tmp_path / "two.json").write_text(json.dumps({"second": {option: "a secret"}}))
+    found = {}
+    config.set_conf_files(str(tmp_path), found)
+    if second == "one.ini":
+        del found["second"]
+    with pytest.raises(ValueError) as caught:
+        config.apply_config(Undeclared, {}, found)
+    protocol = "undeclared" if second == "one.ini" else "second"
+    assert f"{option!r} of {protocol!r} in {tmp_path / second} " in str(caught.value)
+    assert "a secret" not in str(caught.value)
+
+
+def test_a_subclass_takes_text_as_the_class_that_it_hands_it_to_declares():
+    found = config.apply_config(
+        Undeclared, {}, {"second": {"encrypt": "no", "port": "445", "config_kwargs": '{"a": 1}', "key": "no"}}
+    )
+    assert found == {"encrypt": False, "port": 445, "config_kwargs": {"a": 1}, "key": "no"}
+
+
+@pytest.mark.parametrize("value", ["a secret", ["a secret"], 5, True])
+def test_a_protocol_without_an_object_is_reported_with_its_place(write, value):
+    found = {}
+    folder = write(a_json={"one": value})
+    config.set_conf_files(folder, found)
+    with pytest.raises(ValueError, match=r"'one' in .*a.json is an? \w+, not an object") as caught:
+        config.apply_config(One, {}, found)
+    assert "a secret" not in str(caught.value)
+    config.set_conf_env(found, {"FSSPEC_ONE_A": "1", "FSSPEC_ONE": '{"b": 2}'})
+    assert config.apply_config(One, {}, found) == {"a": 1, "b": 2}
+
+
 def test_a_percent_sign_that_is_written_once_is_reported_with_its_place(write):
     with pytest.raises(
         configparser.InterpolationError, match="'password' of 'sftp' in .*a.ini .*%%"
@@ -272,6 +318,19 @@ def test_a_process_starts_with_files_and_then_variables(write):
     code = "import json, fsspec.config as c; print(json.dumps([c.conf, c.conf_dir]))"
     conf, used = json.loads(run(code, folder, FSSPEC_MEMORY_K="2"))
     assert conf == {"memory": {"k": 2, "l": 1}} and used == folder
+
+
+@pytest.mark.parametrize("section", ["fork", "pickle", "otel"])
+def test_a_switch_that_is_not_in_an_object_is_reported_and_off(write, section):
+    folder = write(a_json={section: True})
+    code = (
+        "import warnings\n"
+        "with warnings.catch_warnings(record=True) as told:\n"
+        "    warnings.simplefilter('always')\n"
+        "    import fsspec.config\n"
+        "print(*[one.message for one in told])"
+    )
+    assert run(code, folder).startswith(f"{section!r} in the configuration is not an object such as")
 
 
 def test_parsers_are_loaded_only_where_something_is_configured(tmp_path):

@@ -262,6 +262,19 @@ def test_a_configuration_that_cannot_be_read_is_a_problem(stage, name, text):
     assert name in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "name, text, told",
+    [
+        ("a.json", '{"ftp": "hush"}', "'ftp' in "),
+        ("a.ini", "[zip]\ntarget_options = hush\n", "'target_options' of 'zip' in "),
+    ],
+)
+def test_options_that_no_filesystem_can_be_made_with_are_a_problem(stage, name, text, told):
+    stage.configure(name, text)
+    output = stage.run(code=1).of("configuration", "problem")
+    assert told in output and name in output and "hush" not in output
+
+
 def test_what_a_server_says_does_nothing_to_a_terminal():
     found = doctor.Diagnosis()
     found.add("problem", "url", "a\0\x1b[2J\udc80", "b\x1b")
