@@ -11,6 +11,7 @@ needs it is made.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from fsspec._files.caches_base import (
@@ -23,6 +24,7 @@ from fsspec._files.caches_base import (
 )
 from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
 from fsspec._files.caches_stretch import BytesCache, ReadAheadCache
+from fsspec._paths.paths import type_name
 from fsspec._public import publish
 from fsspec._similar import is_meant
 
@@ -354,6 +356,11 @@ def make_cache(name: str | None, options: dict[str, Any], *given: Any) -> BaseCa
 
         taken = inspect.signature(kind).parameters.values()
         names = [p.name for p in taken if p.name not in ("blocksize", "fetcher", "size")]
+        if not isinstance(options, Mapping):
+            raise TypeError(
+                f"cache_options of the cache_type {name!r} is a dict of options, not {type_name(options)};"
+                f" it takes {', '.join(names) or 'none'}"
+            ) from None
         wrong = [option for option in options if option not in names]
         if not wrong or any(p.kind is p.VAR_KEYWORD for p in taken):
             raise

@@ -87,7 +87,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
 
 
 def _add(conf_dict: dict[str, Any], key: str, value: object, where: str) -> None:
-    """Options of a protocol are added to those that there are; anything else takes their place, or theirs its."""
+    """Options of a protocol are added to those that there are; where one is none, it or they take its place."""
     if isinstance(value, dict):
         if not isinstance(conf_dict.setdefault(key, {}), dict):
             conf_dict[key] = {}
@@ -313,7 +313,7 @@ for _section, _key in _SWITCHES:
     if _found and not isinstance(_found, dict):
         _warn(
             conf_dir,
-            f"{_section!r} in the configuration is not an object such as {{{_key!r}: true}}: it counts as off",
+            f"{_section!r} in the configuration is no object such as {{{_key!r}: true}}: it counts as off",
         )
     elif _found and switch(_found.get(_key)) is None:
         _variable = f"{_PREFIX}_{_section.upper()}_{_key.upper()}"

@@ -144,7 +144,6 @@ class AbstractBufferedFile(io.IOBase):
         self.start = None
         self.end = None
         self.closed = False
-        cache_options = dict(cache_options or {})
         if "trim" in kwargs:
             import warnings
 
@@ -153,7 +152,7 @@ class AbstractBufferedFile(io.IOBase):
                 FutureWarning,
                 stacklevel=2,
             )
-            cache_options["trim"] = kwargs.pop("trim")
+            cache_options = {**(cache_options or {}), "trim": kwargs.pop("trim")}
         self.kwargs = kwargs
         if mode not in _MODES:
             self.closed = True
@@ -164,7 +163,7 @@ class AbstractBufferedFile(io.IOBase):
             try:
                 self.size = self.details["size"] if size is None else size
                 self.cache = make_cache(
-                    cache_type, cache_options, self.blocksize, self._fetch_range, self.size
+                    cache_type, cache_options or {}, self.blocksize, self._fetch_range, self.size
                 )
             except BaseException:
                 self.closed = True  # there is nothing to close

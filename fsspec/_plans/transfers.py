@@ -286,7 +286,8 @@ def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[st
         target = _without_slash(fs, path)
         if taken.setdefault(target, _without_slash(fs, source)) != _without_slash(fs, source):
             raise ValueError(
-                f"mv would put several files at {redact_url(target)!r}; move them one by one, or use copy"
+                f"mv would put several files at {redact_url(target)!r}, of which one would be left, as after"
+                " copy: move each to a name of its own"
             )
         while target not in sources and "/" in target:
             target = target.rpartition("/")[0]

@@ -454,7 +454,9 @@ class LocalFileSystem(AbstractFileSystem):
             places = self._strip_protocol(targets)
         pairs = paired(names, places)
         if len(set(places)) < len(places):
-            raise ValueError(f"mv would put several files at one place of {places}; move them one by one")
+            raise ValueError(
+                f"mv would put several files at one place of {places}: move each to a name of its own"
+            )
         for source, target in pairs:
             self._move_one(source, target)
 

@@ -670,6 +670,14 @@ def test_an_option_that_a_cache_has_not_is_an_error_that_lists_those_it_has(kind
         AbstractBufferedFile(m, "/f", cache_type=kind, cache_options={wrong: 1})
 
 
+@pytest.mark.parametrize("options", ["x", ["x"], [("maxblocks", 1)], 5])
+def test_options_of_a_cache_that_are_no_mapping_are_an_error_that_says_what_it_takes(options, m):
+    m.pipe_file("/f", b"abc")
+    told = f"cache_options of the cache_type 'blockcache' is a dict of options, not an? {type(options).__name__};"
+    with pytest.raises(TypeError, match=f"{told} it takes maxblocks$"):
+        AbstractBufferedFile(m, "/f", cache_type="blockcache", cache_options=options)
+
+
 @pytest.mark.parametrize("kind", [k for k in EVERY if k not in ("none", "adaptive")])
 def test_positions_from_the_end(kind: str) -> None:
     source = Source()
