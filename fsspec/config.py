@@ -87,7 +87,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
 
 
 def _add(conf_dict: dict[str, Any], key: str, value: object, where: str) -> None:
-    """Options of a protocol are added to those that there are; where one is none, it or they take its place."""
+    """Options of a protocol are added to those that there are; anything else takes their place."""
     if isinstance(value, dict):
         if not isinstance(conf_dict.setdefault(key, {}), dict):
             conf_dict[key] = {}

@@ -673,8 +673,8 @@ def test_an_option_that_a_cache_has_not_is_an_error_that_lists_those_it_has(kind
 @pytest.mark.parametrize("options", ["x", ["x"], [("maxblocks", 1)], 5])
 def test_options_of_a_cache_that_are_no_mapping_are_an_error_that_says_what_it_takes(options, m):
     m.pipe_file("/f", b"abc")
-    told = f"cache_options of the cache_type 'blockcache' is a dict of options, not an? {type(options).__name__};"
-    with pytest.raises(TypeError, match=f"{told} it takes maxblocks$"):
+    told = f"cache_type 'blockcache' is a dict of options, not an? {type(options).__name__}"
+    with pytest.raises(TypeError, match=f"cache_options of the {told}; it takes maxblocks$"):
         AbstractBufferedFile(m, "/f", cache_type="blockcache", cache_options=options)
 
 
