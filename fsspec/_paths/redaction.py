@@ -77,7 +77,12 @@ _CREDENTIALS = re.compile(r"""(://)[^/?#\s'"]+@""")
 
 def redact_text(text: str) -> str:
     """A text of another package as messages may show it: its URLs as `redact_url` has them."""
-    return _CREDENTIALS.sub(r"\1", _redact_queries(text))
+    return without_credentials(_redact_queries(text))
+
+
+def without_credentials(text: str) -> str:
+    """A text without what is before the host in its URLs."""
+    return _CREDENTIALS.sub(r"\1", text)
 
 
 def _redact_queries(text: str) -> str:

@@ -3,7 +3,10 @@
 The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
 ``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the
 blocks that it has), ``time`` (of the copying, seconds since the epoch), ``uid`` (what the
-store had for the original then); for copies in blocks also ``size`` and ``blocksize``.
+store had for the original then), ``source`` (which filesystem the copy is of, and the codec by
+which it was decompressed: see `_cached.sources`); for copies in blocks also ``size`` and ``blocksize``.
+Upstream notes no source; such an entry is taken for what is asked for.  The key of an entry is the path, and
+has the source in it where the path is not enough, or where another source has the path already.
 
 Several processes may use a folder.  A table is replaced by one rename, never written in
 place; who saves takes the changes of others first and adds its own, under a lock on the
@@ -38,6 +41,7 @@ from fsspec.implementations._cached.folders import is_inside, part_in, remove
 if TYPE_CHECKING:
     from fsspec.caching import MMapCache
     from fsspec.implementations._cached.base import Cache
+    from fsspec.implementations._cached.sources import Source
     from fsspec.spec import AbstractBufferedFile
 
 
@@ -81,6 +85,7 @@ class CacheMetadata:
         self._written_texts: dict[
             str, str
         ] = {}  # entries of the table that is written, as they were written last
+        self._copy_source: Source | None = None  # of the cache: what its entries note
         self.lock: threading.RLock = threading.RLock()
         self._lock_depth = 0
         hooks.register(self)
@@ -215,9 +220,8 @@ class CacheMetadata:
         tuple
             entry and local path; whether there is such a file was not looked at, see `is_whole`.
         """
-        key = table_key(path)
         for folder, table in zip(self._storage, self.cached_files):
-            detail = table.get(key)
+            detail = table.get(self._entry_key(path, table))
             if detail is None:
                 continue
             if cfs is not None:
@@ -244,38 +248,73 @@ class CacheMetadata:
 
     def has(self, path: str) -> bool:
         """Whether there is an entry for a path in any of the tables."""
-        key = table_key(path)
-        return any(key in table for table in self.cached_files)
+        return any(self._entry_key(path, table) in table for table in self.cached_files)
+
+    def is_taken(self, path: str) -> bool:
+        """Whether the entry of a path in the table that is written is of another source."""
+        entry = self.cached_files[-1].get(table_key(path))
+        return entry is not None and not self._is_ours(entry, path)
+
+    def _is_ours(self, entry: Detail, path: str) -> bool:
+        return self._copy_source is None or entry.get("source") in (None, self._copy_source.note(path))
+
+    def _own_key(self, path: str) -> str:
+        return (
+            table_key(path)
+            if self._copy_source is None
+            else f"{table_key(path)}#source:{self._copy_source.note(path)}"
+        )
+
+    def _entry_key(self, path: str, table: Table) -> str:
+        """What the entry of a path from this source is called in a table."""
+        own = self._own_key(path)
+        entry = None if own in table else table.get(table_key(path))
+        return own if entry is None or not self._is_ours(entry, path) else table_key(path)
 
     def update_file(self, path: str, detail: Detail) -> None:
         """Enter a copy in the folder that is written; see `save`."""
-        path = table_key(path)
-        detail = {**detail, "original": path}
+        with self.lock:
+            own = self.is_taken(path) or (self._copy_source is not None and self._copy_source.is_needed(path))
+            self._enter_detail(
+                self._own_key(path) if own else table_key(path), self._with_source(path, detail)
+            )
+
+    def _with_source(self, path: str, detail: Detail) -> Detail:
+        """An entry with its source."""
+        return detail if self._copy_source is None else {**detail, "source": self._copy_source.note(path)}
+
+    def _enter_detail(self, key: str, detail: Detail) -> None:
+        detail = {**detail, "original": _without_source(key)}
         with self.lock:
             table = self.cached_files[-1]
             if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
-                for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != path]:
-                    self.drop(other)
-            self._written_texts.pop(
-                path, None
-            )  # first: a process forked in between writes the entry that it has
-            table[path] = self._changed_details[path] = detail
+                for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != key]:
+                    self._drop_key(other)
+            # first: a process forked in between writes the entry that it has
+            self._written_texts.pop(key, None)
+            table[key] = self._changed_details[key] = detail
 
     def drop(self, path: str) -> None:
-        """Take an entry out of the table that is written; see `save`."""
-        path = table_key(path)
+        """Take the entry of a path out of the table that is written; see `save`."""
         with self.lock:
-            self.cached_files[-1].pop(path, None)
-            self._changed_details[path] = None
+            self._drop_key(self._own_key(path))
+            if not self.is_taken(path):
+                self._drop_key(table_key(path))
+
+    def _drop_key(self, key: str) -> None:
+        with self.lock:
+            self.cached_files[-1].pop(key, None)
+            self._changed_details[key] = None
 
     def below(self, prefix: str) -> list[str]:
-        """The keys in the table that is written of paths that begin with ``prefix``."""
-        prefix = _without_secrets(prefix)
-        return [path for path in list(self.cached_files[-1]) if path.startswith(prefix)]
+        """Those paths in the table that is written that begin with ``prefix``, as `table_key` has them."""
+        prefix, table = _without_secrets(prefix), self.cached_files[-1]
+        found = [(key, _without_source(key)) for key in list(table) if key.startswith(prefix)]
+        return [path for key, path in found if self._entry_key(path, table) == key]
 
     def location(self, path: str) -> str | None:
         """Where the copy of a path in the folder that is written is, by its entry."""
-        detail = self.cached_files[-1].get(table_key(path))
+        detail = self.cached_files[-1].get(self._entry_key(path, self.cached_files[-1]))
         return None if detail is None else os.path.join(self._storage[-1], detail["fn"])
 
     def names(self) -> set[str]:
@@ -286,7 +325,7 @@ class CacheMetadata:
     def drop_names(self, names: set[str]) -> None:
         """Take the entries whose copies have these names out of the table that is written; see `save`."""
         for path in [p for p, detail in list(self.cached_files[-1].items()) if detail["fn"] in names]:
-            self.drop(path)
+            self._drop_key(path)
 
     def pop_file(self, path: str) -> str | None:
         """Take a copy out of the table.
@@ -328,7 +367,7 @@ class CacheMetadata:
         old = [path for path, detail in list(table.items()) if now - detail["time"] > expiry_time]
         fns = [os.path.join(self._storage[-1], table[path]["fn"]) for path in old]
         for path in old:
-            self.drop(path)
+            self._drop_key(path)
         self.save()
         return fns, not self.cached_files[-1]
 
@@ -347,7 +386,8 @@ class CacheMetadata:
         fn = os.path.join(folder, detail["fn"])
         with self.alone():
             self._refresh_table(len(self._storage) - 1)
-            present = self.cached_files[-1].get(table_key(path))
+            detail, table = self._with_source(path, detail), self.cached_files[-1]
+            present = table.get(self._entry_key(path, table))
             if present is not None and _same(present, detail) and not _too_old(present, cfs):
                 if is_whole(present, fn):
                     return present
@@ -369,16 +409,17 @@ class CacheMetadata:
         folder = self._storage[-1]
         with self.alone():
             self._refresh_table(len(self._storage) - 1)
-            detail = self.cached_files[-1].get(table_key(path))
+            key = self._entry_key(path, self.cached_files[-1])
+            detail = self.cached_files[-1].get(key)
             if detail is None or detail["blocks"] is True or not _is_mapped(cache, folder, detail):
                 return  # it was removed or replaced meanwhile: these are blocks of a file that is gone
             blocks = set(detail["blocks"]).union(cache.blocks)
             whole = len(blocks) * cache.blocksize >= cache.size
-            self.update_file(path, {**detail, "blocks": True if whole else sorted(blocks)})
+            self._enter_detail(key, {**detail, "blocks": True if whole else sorted(blocks)})
             try:
                 self._save_changes()
             except BaseException:  # by the next time the file may be another one
-                self._changed_details.pop(table_key(path), None)
+                self._changed_details.pop(key, None)
                 raise
 
     def on_close_cached_file(self, f: AbstractBufferedFile, path: str) -> None:
@@ -393,6 +434,7 @@ class CacheMetadata:
 
 
 _URL = re.compile(r"([^:/?#]+://)([^/?#]*)([^?]*)(.*)", re.DOTALL)
+_SOURCE = re.compile("#source:[0-9a-f]{32}( [^ #]+)?$")
 
 
 def table_key(path: str) -> str:
@@ -403,6 +445,10 @@ def table_key(path: str) -> str:
     """
     bare = _without_secrets(path)
     return path if bare == path else f"{bare}#sha256:{sha256(path.encode()).hexdigest()}"
+
+
+def _without_source(key: str) -> str:
+    return _SOURCE.sub("", key)
 
 
 def _without_secrets(path: str) -> str:
@@ -427,7 +473,7 @@ def _entries(table: Table) -> Table:
             detail["blocks"] = sorted(detail["blocks"])
     entries = {table_key(name): detail for name, detail in table.items() if _is_entry(detail)}
     for name, detail in entries.items():
-        detail["original"] = name  # tables of others have the path here as well
+        detail["original"] = _without_source(name)  # tables of others have the path here as well
     return entries
 
 
@@ -463,7 +509,7 @@ def _too_old(detail: Detail, cfs: Cache) -> bool:
 
 def _same(one: Detail, other: Detail) -> bool:
     """Whether blocks of one can be used as blocks of the other."""
-    return all(one.get(key) == other.get(key) for key in ("fn", "uid", "size", "blocksize"))
+    return all(one.get(key) == other.get(key) for key in ("fn", "uid", "source", "size", "blocksize"))
 
 
 def _merged(theirs: Detail | None, ours: Detail) -> Detail:

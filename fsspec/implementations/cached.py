@@ -31,6 +31,7 @@ from fsspec.implementations._cached.files import LocalCopy, _reopened, logger
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.limits import is_digest
 from fsspec.implementations._cached.pending import LocalTempFile
+from fsspec.implementations._cached.sources import named_for
 from fsspec.implementations._cached.whole import WholeFileCacheFileSystem
 from fsspec.implementations.cache_mapper import HashCacheMapper
 from fsspec.implementations.chained import ChainedFileSystem
@@ -89,6 +90,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def __init__(self, **kwargs: Any) -> None:
         for name in ("cache_check", "check_files", "expiry_time"):
             kwargs.pop(name, None)
+        self._partial_names: dict[int, set[str]] = {}  # by the number of the folder
         super().__init__(cache_check=False, check_files=False, expiry_time=False, **kwargs)
 
     def load_cache(self) -> None:
@@ -100,14 +102,29 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def _target_entry(self, path: str, kwargs: Options) -> dict[str, Any]:
         return cast("dict[str, Any]", self.fs.info(path, **kwargs))
 
+    def hash_name(self, path: str, *args: Any) -> str:
+        """The name of the copy of a path, another one where a blockcache has a part of the file under it."""
+        name = super().hash_name(path)
+        return _beside(name) if self._is_partial(len(self.storage) - 1, name) else name
+
+    def _is_partial(self, number: int, name: str) -> bool:
+        """Whether a copy in a folder is a blockcache's, which has not read all of the file."""
+        table = self._metadata
+        if table._refresh_table(number) or number not in self._partial_names:
+            entries = table.cached_files[number].values()
+            self._partial_names[number] = {entry["fn"] for entry in entries if entry["blocks"] is not True}
+        return name in self._partial_names[number]
+
     def _copy_paths(self, path: str, uid: str | None = None) -> Iterator[str]:
         yield from self._written_copies(path)
-        name = self.hash_name(path)
-        for folder in self.storage:
-            fn = os.path.join(folder, name)
-            if not self._out_of_date(path, fn):
-                self._note_use(fn)
-                yield fn
+        own, folders = self.hash_name(path), self.storage
+        names = (own, super().hash_name(path)) if len(folders) > 1 else (own,)
+        for number, folder in enumerate(folders):
+            for name in dict.fromkeys(names):
+                fn = os.path.join(folder, name)
+                if not self._is_partial(number, name) and not self._out_of_date(path, fn):
+                    self._note_use(fn)
+                    yield fn
 
     @default
     def _check_file(self, path: str) -> str | None:
@@ -131,14 +148,18 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def _drop_copy(self, path: str) -> None:
         if not has_magic(path):
             with suppress(ValueError):  # of what can have no name, as the root, there is no copy
-                remove(os.path.join(self._cache_folders.written, self.hash_name(path)))
+                self._remove_copies(path)
+
+    def _remove_copies(self, path: str) -> None:
+        """Remove what is kept of a path in the folder that is written; not the part that a blockcache has."""
+        for name in {self.hash_name(path), _beside(super().hash_name(path))}:
+            remove(os.path.join(self.storage[-1], name))
 
     def pop_from_cache(self, path: str) -> None:
         path = self._strip_protocol(path)
-        mine = os.path.join(self.storage[-1], self.hash_name(path))
-        remove(mine)
+        self._remove_copies(path)
         for fn in self._copy_paths(path):
-            if fn != mine and os.path.exists(fn):
+            if os.path.exists(fn) and not self._cache_folders.is_written(fn):
                 raise PermissionError(f"the copy of {path!r}, {fn}, is in a folder that is only read")
 
     def clear_expired_cache(self, expiry_time: float | None = None) -> None:
@@ -153,6 +174,11 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
             raise ValueError("simplecache has no expiry time of its own: give a number of seconds above 0")
         self.storage
         self._cache_folders.remove_older(time.time() - expiry_time)
+
+
+def _beside(name: str) -> str:
+    """The name of a copy whose own name is that of a part of the file."""
+    return named_for(name, "whole")
 
 
 publish(__name__, LocalCopy, _reopened)

@@ -31,7 +31,8 @@ from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
 from fsspec.implementations._cached.own_getattribute import guard, has_own
-from fsspec.implementations.cache_mapper import AbstractCacheMapper, create_cache_mapper
+from fsspec.implementations._cached.sources import Source, named_for
+from fsspec.implementations.cache_mapper import AbstractCacheMapper, HashCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
@@ -123,7 +124,9 @@ class Cache(ChainedFileSystem):
         # the target's, even if the class has its own: as upstream
         self._parent = _parent_in(type(self), self.fs)  # type: ignore[assignment, method-assign]
         self._mkcache() if self._has_table else self._cache_folders.make()
+        self._copy_source = Source(self.fs, self.compression if self._keeps_whole_files else None)
         self._metadata = CacheMetadata(self._cache_folders.paths, cache_storage_mode)
+        self._metadata._copy_source = self._copy_source
         self.load_cache()
 
     # what it is -------------------------------------------------------------------
@@ -309,7 +312,7 @@ class Cache(ChainedFileSystem):
 
     # copies -----------------------------------------------------------------------
     def hash_name(self, path: str, *args: Any) -> str:
-        """The name of the copy of a path.
+        """The name of the copy of a path; of a digest also the source is part where the path is not enough.
 
         Raises
         ------
@@ -328,9 +331,14 @@ class Cache(ChainedFileSystem):
                 f"{redact_url(path)!r} cannot be cached under its own name: {TABLE!r} is the table of the"
                 " cache; do without same_names, or use another cache_mapper"
             )
+        source = self._copy_source
+        if type(self._mapper) is HashCacheMapper:
+            if source.is_needed(path) or (self._has_table and self._metadata.is_taken(path)):
+                return named_for(name, source.note(path))
         return name
 
     _has_table: ClassVar[bool] = True
+    _keeps_whole_files: ClassVar[bool] = False
 
     def cache_size(self) -> int:
         """Bytes of the folder that is written and of all that is in it."""

@@ -37,7 +37,7 @@ FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 class CachingFileSystem(Cache):
     """Keeps the blocks of files that were read in sparse local files.
 
-    Each kind of cache needs a folder of its own.
+    Each kind of cache needs a folder of its own, and had better have one for each source.
 
     Parameters
     ----------

@@ -23,8 +23,8 @@ OVERRIDABLE = frozenset(
 """Private names that upstream's caches have as well."""
 
 OF_INSTANCES = (
-    "_arrived_files _cache_folders _cache_limits _changed_here _local_fs _made_for _shared_reads"
-    " _traffic_counts __dict__ storage stats reset_loop".split()
+    "_arrived_files _cache_folders _cache_limits _changed_here _copy_source _local_fs _made_for"
+    " _partial_names _shared_reads _traffic_counts __dict__ storage stats reset_loop".split()
 )
 """Instance attributes, and public names that only this package has."""
 

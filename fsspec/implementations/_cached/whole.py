@@ -65,6 +65,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     protocol: ClassVar[Any] = "filecache"
     local_file = True
+    _keeps_whole_files = True
     _only_transactions_wait: ClassVar[bool] = True
 
     # copies -----------------------------------------------------------------------

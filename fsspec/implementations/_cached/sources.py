@@ -1,0 +1,104 @@
+"""What a cache notes of the filesystem that its copies are of, as paths alone do not tell copies apart.
+
+A member of two archives has one path, and so may files of two servers. The note is a digest of the protocol
+and of those options that say where the files are. It is the same in all processes, and no credentials are
+part of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+from typing import Any
+
+from fsspec._files.open_file import get_compression
+from fsspec._paths.paths import local_name
+from fsspec._paths.redaction import without_credentials
+from fsspec._paths.urls import protocols_of
+from fsspec.spec import AbstractFileSystem
+
+_WHERE = frozenset(
+    "account_name base_url endpoint endpoint_url fo fs host instance org path port ref remote_protocol repo"
+    " sha share sync_fs target_protocol url".split()
+)
+"""Options that say where the files of a filesystem are."""
+
+_LOCAL = (None, "file", "local")
+
+
+class Source:
+    """Where the copies of a cache come from, and in what form they are kept.
+
+    ``compression``: as of the cache, where its copies are decompressed.
+    """
+
+    def __init__(self, fs: AbstractFileSystem, compression: str | None) -> None:
+        described = _described(fs)
+        text = json.dumps(described, sort_keys=True, default=str)
+        self._digest = sha256(text.encode()).hexdigest()[:32]
+        self._is_elsewhere = bool(described[1])
+        self._compression = compression
+
+    def note(self, path: str) -> str:
+        """What is noted of a copy of a path."""
+        codec = get_compression(path, self._compression)
+        return self._digest if codec is None else f"{self._digest} {codec}"
+
+    def is_needed(self, path: str) -> bool:
+        """Whether the path alone does not say what its copy is: options say where, or it is decompressed."""
+        return self._is_elsewhere or get_compression(path, self._compression) is not None
+
+
+def named_for(name: str, note: str) -> str:
+    """The name of a copy, a digest of its path, as that of the copy from one source."""
+    return sha256(f"{name} {note}".encode()).hexdigest()
+
+
+def _described(fs: AbstractFileSystem) -> tuple[str, dict[str, Any]]:
+    given = getattr(fs, "storage_options", None)
+    options = dict(given) if isinstance(given, dict) else {}
+    if isinstance(fs.storage_args, tuple) and fs.storage_args:
+        import inspect  # slow to import
+
+        names = list(inspect.signature(type(fs).__init__).parameters)[1:]
+        options.update(zip(names, fs.storage_args))
+    return protocols_of(fs)[0], _where(options)
+
+
+def _where(options: dict[str, Any]) -> dict[str, Any]:
+    """What options, and those within them, say of where files are."""
+    behind = options.get("fs")
+    protocol = protocols_of(behind)[0] if isinstance(behind, AbstractFileSystem) else None
+    protocol = options.get("target_protocol") or protocol
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if name == "target_protocol" and not {"fo", "fs"}.isdisjoint(options):
+            continue  # part of the place
+        if name in _WHERE and value is not None:
+            found[name] = _place(value, protocol)
+        elif isinstance(value, dict) and (inner := _where(value)):
+            found[str(name)] = inner
+    return found
+
+
+def _place(value: Any, protocol: Any) -> Any:
+    """One such option, without credentials, as what JSON can hold."""
+    if isinstance(value, AbstractFileSystem):
+        return _described(value)
+    if hasattr(value, "fs") and isinstance(
+        getattr(value, "path", None), str
+    ):  # an open file, or an `OpenFile`
+        return [_place(value.fs, None), value.path]
+    if isinstance(value, (str, os.PathLike)):
+        text = os.fspath(value)
+        if "://" not in text and "::" not in text:
+            return os.path.abspath(local_name(text, "fo")) if protocol in _LOCAL else f"{protocol}://{text}"
+        if text.startswith(("file://", "local://")):
+            return os.path.abspath(local_name(text, "fo"))
+        return without_credentials(text)
+    if isinstance(value, dict) and any(isinstance(each, AbstractFileSystem) for each in value.values()):
+        return {str(name): _place(each, None) for name, each in value.items()}
+    if isinstance(value, (int, float, dict, list, tuple, bytes)):
+        return sha256(repr(value).encode()).hexdigest()
+    return os.urandom(16).hex()  # an object that nobody can find again: no other instance has its files

@@ -1,0 +1,153 @@
+"""One folder of copies for several sources, several kinds of cache, and with and without ``compression``."""
+
+import gzip
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import fsspec
+from fsspec.implementations._cached.sources import Source
+from fsspec.implementations.tests.caches import EVERY, WHOLE
+from fsspec.tests.programs import run
+
+
+@pytest.fixture
+def archives(tmp_path):
+    """Paths of two archives with a member ``in/a.csv``: its contents are the name of the archive."""
+    paths = []
+    for name in ("one", "two"):
+        paths.append(str(tmp_path / f"{name}.zip"))
+        with zipfile.ZipFile(paths[-1], "w") as archive:
+            archive.writestr("in/a.csv", name)
+    return paths
+
+
+def read(kind, url, folder, **options):
+    """The contents of a file by a new cache over an instance of its own."""
+    link = {"cache_storage": str(folder), "skip_instance_cache": True, **options}
+    with fsspec.open(f"{kind}::{url}", **{kind: link}) as f:
+        return f.read()
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_members_of_one_name_in_two_archives(kind, archives, tmp_path):
+    kept = {path: fsspec.filesystem(kind, cache_storage=str(tmp_path / "c"), target_protocol="zip",
+                                    target_options={"fo": path}) for path in archives}  # fmt: skip
+    for path in archives * 2:
+        expected = os.path.basename(path)[:3].encode()
+        assert read(kind, f"zip://in/a.csv::{path}", tmp_path / "c") == expected
+        assert kept[path].cat("in/a.csv") == expected
+        assert kept[path].cat_file("in/a.csv", 1, 3) == expected[1:]
+    assert sum(len(name) == 64 for name in os.listdir(tmp_path / "c")) == 2
+    assert [c.stats()["misses"] for c in kept.values()] in ([0, 0], [1, 1])
+    kept[archives[0]].pop_from_cache("in/a.csv")
+    assert sum(len(name) == 64 for name in os.listdir(tmp_path / "c")) == 1
+    assert [read(kind, f"zip://in/a.csv::{path}", tmp_path / "c") for path in archives] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_a_path_on_two_filesystems(kind, m, tmp_path):
+    local = tmp_path / "p"
+    local.write_bytes(b"local")
+    m.pipe_file(str(local), b"memory")
+    urls = {f"memory://{local}": b"memory", f"file://{local}": b"local"}
+    for url in [*urls] * 2:
+        assert read(kind, url, tmp_path / "c") == urls[url]
+    caches = [fsspec.filesystem(kind, target_protocol=name, cache_storage=str(tmp_path / "c")) for name in
+              ("memory", "file")]  # fmt: skip
+    caches[1].pipe_file(str(local), b"new")
+    assert [c.cat(str(local)) for c in caches] == [b"memory", b"new"]
+    table = json.loads((tmp_path / "c" / "cache").read_text())
+    assert {detail["original"] for detail in table.values()} == {str(local)}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_compressed_and_decompressed_copies(kind, tmp_path):
+    data = gzip.compress(b"plain")
+    (tmp_path / "a.gz").write_bytes(data)
+    url = f"file://{tmp_path}/a.gz"
+    for _ in range(2):
+        assert read(kind, url, tmp_path / "c") == data
+        assert read(kind, url, tmp_path / "c", compression="gzip") == b"plain"
+        assert read(kind, url, tmp_path / "c", compression="infer") == b"plain"
+    assert sum(len(name) == 64 for name in os.listdir(tmp_path / "c")) == 2
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_an_entry_that_notes_no_source_is_taken_as_before(kind, archives, m, tmp_path):
+    m.pipe_file("/p", b"memory")
+    for url in ("memory://p", f"zip://in/a.csv::{archives[0]}"):
+        folder = tmp_path / url[:3]
+        expected = read(kind, url, folder)
+        table = json.loads((folder / "cache").read_text())
+        ((key, detail),) = table.items()
+        del detail["source"]
+        (folder / detail["fn"]).write_bytes(expected.upper())
+        (folder / "cache").write_text(json.dumps({key.partition("#")[0]: detail}))
+        assert read(kind, url, folder) == expected.upper()
+        fsspec.filesystem(kind, target_protocol=url[:3].replace("mem", "memory"), cache_storage=str(folder),
+                          target_options={"fo": archives[0]} if url[0] == "z" else {}).pop_from_cache(
+            "/p" if url[0] == "m" else "in/a.csv")  # fmt: skip
+        assert read(kind, url, folder) == expected
+
+
+def test_where_a_filesystem_is_says_the_note_and_no_secret_does(archives, tmp_path):
+    def note(protocol, *args, **options):
+        fs = fsspec.get_filesystem_class(protocol)(*args, skip_instance_cache=True, **options)
+        return Source(fs, None).note("x"), Source(fs, None).is_needed("x")
+
+    assert note("memory") == note("memory", use_listings_cache=False) and not note("memory")[1]
+    assert note("memory") != note("file")
+    assert note("zip", archives[0]) == note("zip", fo="file://" + archives[0]) and note("zip", archives[0])[1]
+    assert note("zip", archives[0]) != note("zip", archives[1])
+    assert note("dir", path="/a", fs=fsspec.filesystem("zip", fo=archives[0])) != note(
+        "dir", path="/a", fs=fsspec.filesystem("zip", fo=archives[1])
+    )
+    files = [io.BytesIO(Path(path).read_bytes()) for path in archives]
+    assert note("zip", files[0])[0] != note("zip", files[1])[0]
+    refs = [{"a": "base64:" + text} for text in ("MQ==", "Mg==")]
+    assert (
+        note("reference", fo=refs[0]) == note("reference", fo=dict(refs[0])) != note("reference", fo=refs[1])
+    )
+    github = {"org": "o", "repo": "r", "sha": "main"}
+    assert note("github", **github) == note("github", **github, username="u", token="t")
+    assert note("github", **github) != note("github", **{**github, "repo": "s"})
+    outer = [note("simplecache", target_protocol="zip", target_options={"fo": path}) for path in archives]
+    assert outer[0] != outer[1]
+
+
+def test_the_note_is_the_same_in_another_process_and_folder(archives, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program = (
+        "import fsspec; from fsspec.implementations._cached.sources import Source;"
+        f"print(Source(fsspec.filesystem('zip', fo={archives[0]!r}), None).note('x'))"
+    )
+    note = Source(fsspec.filesystem("zip", fo="one.zip", skip_instance_cache=True), None).note("x")
+    assert run(program).strip() == note
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one folder", "read-only folder"])
+def test_a_part_that_a_blockcache_has_read_is_no_copy(several, tmp_path):
+    data, c = bytes(range(256)) * 1000, tmp_path / "c"
+    (tmp_path / "big").write_bytes(data)
+    path = str(tmp_path / "big")
+    blocks = fsspec.filesystem("blockcache", target_protocol="file", cache_storage=str(c))
+    with blocks.open(path, block_size=1000) as f:
+        assert f.read(10) == data[:10]
+    folders = [str(c), str(tmp_path / "d")] if several else str(c)
+    simple = fsspec.filesystem("simplecache", target_protocol="file", cache_storage=folders)
+    for _ in range(2):
+        assert simple.cat(path) == data
+    assert simple.stats()["misses"] == 1
+    with blocks.open(path, block_size=1000) as f:
+        f.seek(5000)
+        assert f.read(10) == data[5000:5010]
+    assert blocks.cat(path) == data
+    simple.pipe_file(path, b"new")
+    assert simple.cat(path) == b"new"
+    simple.pop_from_cache(path)
+    assert simple.cat(path) == b"new"
