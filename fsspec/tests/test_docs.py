@@ -21,11 +21,13 @@ from typing import Any
 import pytest
 
 import fsspec
+from fsspec import generic
 from fsspec._checks import forked
 from fsspec._fork import hooks
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
 
@@ -66,8 +68,7 @@ def test_children_hold_no_connection_of_the_class_that_the_guide_shows():
     names = code(
         "fork_authors.rst",
         '_fork_keeps = ("catalogue",)',
-        socket=socket,
-        AbstractFileSystem=AbstractFileSystem,
+        **NAMES,
     )
     with socket.create_server(("127.0.0.1", 0)) as server:
         before = forked.open_sockets()
@@ -151,6 +152,37 @@ def test_listings_are_remembered_as_shown():
     assert "later" not in fs.ls("", detail=False) and "later" in fs.ls("", detail=False, refresh=True)
 
 
+@pytest.mark.parametrize("method", ["default", "generic"])
+def test_rsync_forgets_listings_of_the_program_only_where_both_have_one_instance(monkeypatch, method):
+    monkeypatch.setattr(generic, "_generic_fs", {})
+    monkeypatch.setattr(MemoryFileSystem, "store", {})
+    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
+    shown = code("backend.rst", "class RememberingFileSystem", **NAMES)["RememberingFileSystem"]
+    files = {}
+
+    class Shared(shown, Dictionary):
+        protocol, cachable = "shared", True
+
+        def __init__(self, **kwargs):
+            super().__init__(files, **kwargs)
+            self.files = files
+
+    monkeypatch.setitem(_registry, "shared", Shared)
+    for protocol in ("shared", "memory"):
+        generic.set_generic_fs(protocol)
+    fs, memory, options = Shared(), MemoryFileSystem(), {"default_method": method}
+    fs.pipe({"from/old": b"1", "to/old": b"1"})
+    assert fs.find("to") == ["to/old"]
+    generic.rsync("shared://from", "memory://copy", inst_kwargs=options)
+    memory.pipe("/more/new", b"2")
+    generic.rsync("memory://more", "shared://to", inst_kwargs=options)
+    fs.pipe("from/new", b"2")
+    generic.rsync("shared://from", "memory://copy", inst_kwargs=options)
+    both = "/copy/new" in memory.find("/copy"), "to/new" in fs.find("to")
+    assert both == ((True, True) if method == "generic" else (False, False))
+    assert "to/new" in fs.ls("to", detail=False, refresh=True)
+
+
 def test_a_client_made_as_shown_goes_on_with_another_loop(http_server):
     """Of an ``asyncio.run`` after another, which closed it, and of blocking calls in between."""
     pytest.importorskip("aiohttp")
@@ -230,7 +262,7 @@ def test_the_awaitable_backend_that_is_shown_is_told_of_folders_and_progress(tmp
 
 
 IMPORTED = """
-from typing import Any
+from typing import Any, NamedTuple
 from fsspec.asyn import AsyncFileSystem
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem as Base
 
@@ -238,22 +270,40 @@ class AbstractFileSystem(Base):
     def list_folder(self, path: str) -> list[dict[str, Any]]:
         return []
 """
-USED = """
+USED = {
+    "class Owned": """
 numbers: Owned[list[int]] = Owned(list)
 found: list[int] = numbers.get()
-"""
+""",
+    "server: Server": """
+class Server(NamedTuple):
+    host: str
+
+class MyFileSystem(AbstractFileSystem):
+    def __init__(self, host: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+""",
+}
+"""What the code with these words in it is checked together with."""
 
 
-def test_the_code_of_the_guide_is_typed(tmp_path):
+def test_the_code_of_the_guides_is_typed(tmp_path):
+    """A block whose first line is indented goes on in the class of the one before."""
     pytest.importorskip("mypy")
     pytest.importorskip("aiohttp")
-    text = (DOCS / "backend.rst").read_text(encoding="utf8")
-    blocks = re.findall(r"^ *\.\. code-block:: python\n\n((?: +.*\n|\n)+)", text, re.MULTILINE)
-    assert len(blocks) == 5
-    for number, block in enumerate(blocks):
-        block = textwrap.dedent(block)
-        rest = USED if "class Owned" in block else ""
-        (tmp_path / f"block{number}.py").write_text(IMPORTED + block + rest)
+    for page, count in ("backend", 5), ("fork_authors", 5):
+        text = (DOCS / f"{page}.rst").read_text(encoding="utf8")
+        blocks = re.findall(r"^( *)\.\. code-block:: python\n\n((?:\1 +.*\n|\n)+)", text, re.MULTILINE)
+        parts = []
+        for indent, block in blocks:
+            plain = re.sub(f"^{indent}    ", "", block, flags=re.MULTILINE)
+            parts.append(parts.pop() + plain if plain.startswith(" ") else plain)
+        assert len(parts) == count
+        for number, part in enumerate(parts):
+            rest = "".join(used for words, used in USED.items() if words in part)
+            (tmp_path / f"{page}{number}.py").write_text(
+                f"from __future__ import annotations\n{IMPORTED}{part}{rest}"
+            )
     (tmp_path / "example.py").write_text((DOCS / "example/fsspec_dictstore.py").read_text(encoding="utf8"))
     names = sorted(path.name for path in tmp_path.glob("*.py"))
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), *names]
