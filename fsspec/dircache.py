@@ -86,12 +86,13 @@ class DirCache(MutableMapping[str, Any]):
             return
         if self.listings_expiry_time is not None:
             self._expiry_times[path] = time.monotonic() + self.listings_expiry_time
-        if self.max_paths:
-            self._kept_listings.pop(path, None)
+        if not self.max_paths:
+            self._kept_listings[path] = listing
+            return
+        self._kept_listings.pop(path, None)
         self._kept_listings[path] = listing
-        if self.max_paths and len(self._kept_listings) > self.max_paths:
-            for oldest in list(self._kept_listings)[: len(self._kept_listings) - self.max_paths]:
-                self._drop_listing(oldest)
+        for oldest in list(self._kept_listings)[: max(0, len(self._kept_listings) - self.max_paths)]:
+            self._drop_listing(oldest)
 
     def __delitem__(self, path: str) -> None:
         self._expiry_times.pop(path, None)

@@ -541,8 +541,10 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         if "b" not in mode:
             text = {name: kwargs.pop(name) for name in _TEXT_OPTIONS if name in kwargs}
             given = {"block_size": block_size, "cache_options": cache_options, "compression": compression}
-            unset = [name for name, value in given.items() if value is None]
-            kwargs.update(supported(self, "open", given, unset))
+            if not is_default(self.open):  # it may take only some of them
+                unset = [name for name, value in given.items() if value is None]
+                given = supported(self, "open", given, unset)
+            kwargs.update(given)
             binary = self.open(path, mode.replace("t", "") + "b", **kwargs)
             return (Text if binary.writable() else io.TextIOWrapper)(binary, **text)
         autocommit = kwargs.pop("autocommit", not self._intrans)
@@ -560,7 +562,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
                     self._opened_file(path, mode, kwargs).close()
                 raise
         file = self._opened_file(path, mode, kwargs)
-        if not is_ours(type(file)) and AbstractBufferedFile not in type(file).__mro__:
+        if AbstractBufferedFile not in type(file).__mro__ and not is_ours(type(file)):
             adopt(file, mode)
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)

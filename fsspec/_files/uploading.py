@@ -47,11 +47,6 @@ class CommittedFileError(ValueError, AttributeError):
     missing buffer."""
 
 
-def _is_inherited_now(file: AbstractBufferedFile) -> bool:
-    """Whether the file is inherited, found only now since no fork hook ran (a C library forked)."""
-    return not is_mine(file)  # which replaces the class of an inherited file
-
-
 def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
@@ -59,7 +54,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
         raise ValueError(str(file._given_up_upload or "Flush on closed file"))
     if file.mode == "rb":
         return
-    if _is_inherited_now(file):
+    if not is_mine(file):  # inherited, found only now since no fork hook ran: its class was replaced
         yield call("flush", force=force)
         return
     if force and file.forced:
@@ -108,7 +103,7 @@ def closing(file: AbstractBufferedFile) -> Plan:
         end_reading(file)
         return
     try:
-        if _is_inherited_now(file):
+        if not is_mine(file):  # as in `flushing`
             yield call("close")
             return
         if lost:

@@ -146,7 +146,7 @@ def facts_of(cls: type) -> Facts:
 
 def is_ours(cls: type) -> bool:
     """Whether a class is this package's own."""
-    return cls.__module__.partition(".")[0] == "fsspec"
+    return f"{cls.__module__}.".startswith("fsspec.")
 
 
 # filesystems ----------------------------------------------------------------------

@@ -136,7 +136,7 @@ def perform(target: object, step: Step) -> Any:
 def stream(
     target: object, plan: Plan, perform: Callable[[Any, Any], Any] = perform
 ) -> Generator[Any, None, Any]:
-    """The items that ``plan`` emits; the value of the generator is that of the plan."""
+    """The items that ``plan`` emits."""
     try:
         step = next(plan)
         while True:
@@ -154,23 +154,35 @@ def stream(
                 step = plan.throw(error)
             else:
                 step = plan.send(answer)
-    except StopIteration as end:
-        return end.value
+    except StopIteration:
+        pass
     finally:
         plan.close()
 
 
 def drive(target: object, plan: PlanOf[T], perform: Callable[[Any, Any], Any] = perform) -> T:
     """What ``plan`` returns."""
-    result: T
-    running = stream(target, plan, perform)
     try:
-        item = next(running)
+        step = next(plan)
+        while True:  # as `stream`, without its generator
+            if type(step) is emit or type(step) is forward:
+                raise _emitting(step)
+            try:
+                answer = perform(target, step)
+            except BaseException as error:  # the plan decides what follows
+                step = plan.throw(error)
+            else:
+                step = plan.send(answer)
     except StopIteration as end:
-        result = end.value
+        result: T = end.value
         return result
-    running.close()
-    raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
+    finally:
+        plan.close()
+
+
+def _emitting(step: emit | forward) -> TypeError:
+    item = getattr(step, "item", step)
+    return TypeError(f"the plan emits {item!r}, where only its value is wanted")
 
 
 # awaiting -------------------------------------------------------------------------
@@ -259,8 +271,7 @@ async def drive_awaiting(
         step = next(plan)
         while True:  # as `stream_awaiting`, without its generator
             if type(step) is emit or type(step) is forward:
-                item = getattr(step, "item", step)
-                raise TypeError(f"the plan emits {item!r}, where only its value is wanted")
+                raise _emitting(step)
             try:
                 answer = await perform(target, step)
             except BaseException as error:  # the plan decides what follows

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
-from fsspec._overriding import default, is_built_in, mirrored, supported
+from fsspec._overriding import default, is_built_in, is_default, mirrored, supported
 from fsspec._paths.ranges import as_view, check_limits, file_size
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
@@ -107,6 +107,8 @@ class Contents:
     def _text_options(self, encoding: str | None, errors: str | None, newline: str | None) -> dict[str, Any]:
         """What `open` is given for text: by one that knows none of these only those that are set."""
         options = {"encoding": encoding, "errors": errors, "newline": newline}
+        if is_default(self.open):
+            return options
         return supported(self, "open", options, [name for name, value in options.items() if value is None])
 
     def head(self, path: str, size: int = 1024) -> bytes:

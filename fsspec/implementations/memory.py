@@ -279,7 +279,8 @@ class MemoryFileSystem(AbstractFileSystem):
             return data
         check_limits(path, start, end)
         # not getbuffer: that copies all that is shared with whoever wrote or read it
-        return bytes(memoryview(f.getvalue())[start:end])
+        part: bytes = f.getvalue()[start:end]
+        return part
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         if not self._opens_itself:  # which is asked as upstream's, and need not write the bytes itself

@@ -311,9 +311,12 @@ class ReferenceFileSystem(ReferenceReading):
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         return bool(await self._off_loop(self.exists, path))
 
-    @false_without_path
     def isfile(self, path: str) -> bool:
-        return path in self.references or self._strip_protocol(path) in self.references
+        return type(path) is str and path in self.references or self._is_key(path)
+
+    @false_without_path
+    def _is_key(self, path: str) -> bool:
+        return self._strip_protocol(path) in self.references
 
     async def _isfile(self, path: str) -> bool:
         return bool(await self._off_loop(self.isfile, path))

@@ -194,6 +194,8 @@ class TarFileSystem(FileArchive):
     # members ----------------------------------------------------------------------
     def _find_member(self, path: str) -> tarfile.TarInfo:
         member = self._by_name.get(_plain_name(path))
+        if member is not None and member.isreg():  # as most are
+            return member
         if member is None or member.isdir():
             entry = self.info(path)  # raises where there is no such folder either
             if member is None and entry["type"] != "directory":  # of a subclass, of no member

@@ -58,6 +58,8 @@ class ArchiveBytes:
         self.start = 0
         """Where the archive begins in the file; positions are counted from there."""
         self._far_reads = _FAR_READS
+        self._brought = 0, b""
+        """What `bring` has read last of a plain file, and where it begins; replaced at once."""
         own(self)
         self._lock = threading.Lock()
         self._set_file(file)
@@ -84,7 +86,12 @@ class ArchiveBytes:
         a child that has no way to the parent's file."""
         position += self.start
         if self._descriptor is not None:
-            return _pread(self._open_descriptor(), size, position)
+            descriptor = self._open_descriptor()
+            begin, brought = self._brought
+            at = position - begin
+            if 0 <= at <= at + size <= len(brought):
+                return brought[at : at + size]
+            return _pread(descriptor, size, position)
         with self._lock:
             file = self._current()
             try:
@@ -101,7 +108,11 @@ class ArchiveBytes:
 
     def bring(self, position: int, size: int) -> None:
         """Prefetch bytes that will be read in several steps by one request, unless they are too many."""
-        if self._descriptor is None and 0 <= position and size <= _MOST and _reads_little(self.file):
+        if self._descriptor is not None:
+            if size <= _LEAST:
+                begin = position + self.start
+                self._brought = begin, _pread(self._open_descriptor(), size, begin)
+        elif 0 <= position and size <= _MOST and _reads_little(self.file):
             self.read_at(position, size)
 
     def read_through(self) -> None:
