@@ -108,11 +108,13 @@ class ArchiveBytes:
 
     def bring(self, position: int, size: int) -> None:
         """Prefetch bytes that will be read in several steps by one request, unless they are too many."""
+        if position < 0:  # as damage may have it: found out where it is read
+            return
         if self._descriptor is not None:
             if size <= _LEAST:
                 begin = position + self.start
                 self._brought = begin, _pread(self._open_descriptor(), size, begin)
-        elif 0 <= position and size <= _MOST and _reads_little(self.file):
+        elif size <= _MOST and _reads_little(self.file):
             self.read_at(position, size)
 
     def read_through(self) -> None:
