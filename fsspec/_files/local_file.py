@@ -52,6 +52,7 @@ class LocalRaw(io.RawIOBase):
 
     closed = False  # a plain attribute, since the buffer reads it at each call
     _descriptor_number = -1  # until it is constructed
+    _named_path: str | None = None  # for errors
 
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
         self._descriptor_number = fd
@@ -95,10 +96,14 @@ class LocalRaw(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         if not is_mine(self) and not self._check_writer("write to"):
             return memoryview(data).nbytes  # inherited data of the parent's buffer: dropped
-        if "a" in self._mode:
-            count = os.write(self._descriptor_number, data)  # wherever the end is
-        else:
-            count = os.pwrite(self._descriptor_number, data, self._raw_position)
+        try:
+            if "a" in self._mode:
+                count = os.write(self._descriptor_number, data)  # wherever the end is
+            else:
+                count = os.pwrite(self._descriptor_number, data, self._raw_position)
+        except OSError as error:
+            error.filename = self._named_path
+            raise
         self._raw_position += count
         return count
 
@@ -191,6 +196,7 @@ def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
     if "+" in mode:
         how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
     raw = LocalRaw(-1, kind + ("+" if "+" in mode else "") + "b")
+    raw._named_path = path
     raw._descriptor_number = new_descriptor(os.open, path, how | os.O_CLOEXEC, 0o666)  # closed with it
     try:
         found = os.fstat(raw._descriptor_number)

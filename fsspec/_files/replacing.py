@@ -46,7 +46,22 @@ def in_place(names: Iterable[str]) -> Iterator[None]:
         _in_place.difference_update(added)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What writing fails with for lack of space; the system names no file then."""
+
+
+def name_target(error: object, written: str | None, path: str) -> None:
+    """Have an error of writing name the file at ``path``, not ``written``, which it was to become."""
+    if isinstance(error, OSError):
+        if written is not None and error.filename2 == written:
+            error.filename2 = path
+        elif error.errno in _FULL if error.filename is None else error.filename == written:
+            error.filename = path
+
+
 def _check_is_file(path: str) -> None:
+    if not path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
     if trailing_sep(path):
         raise folder_error(path)
 
@@ -134,12 +149,16 @@ class replacing:
             if not mine:  # also where no hook ran
                 _redirect_to_null(f)
             f.close()
+            name_target(error, partial, self.path)
             if kind is None:
                 if not mine:
                     raise ForkError(f"the download to {self.path!r}", self._owner, advice=_ADVICE)
                 if partial is not None:
                     _rename(partial, self._target, self._before)
                 done = True
+        except OSError as failed:
+            name_target(failed, partial, self.path)
+            raise
         finally:
             if partial is not None and mine and not done:
                 with suppress(FileNotFoundError):  # interrupted just as it was renamed
@@ -215,8 +234,7 @@ def write_whole(
                 open(partial, "xb", opener=_opener_like(before)).close()
             write(partial)
         except OSError as error:
-            if error.filename == partial:
-                error.filename = path
+            name_target(error, partial, path)
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             fits = before is not None and size <= getattr(before, "st_blocks", 0) * 512
             if before is None or atomic or not (full and fits or not os.path.exists(partial)):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from fsspec._files.replacing import file_state, make_folders, name_beside, take_place
+from fsspec._files.replacing import file_state, make_folders, name_beside, name_target, take_place
 from fsspec._fork.owned import is_mine, own
 from fsspec._overriding import fs_behind, is_default, overridden, replaced
 from fsspec._paths.paths import path_texts, trailing_sep, unequal
@@ -420,10 +420,9 @@ class _Downloads(_Transfers):
 
     def name_target(self, error: object) -> None:
         """Have an error name the target, not the file beside it that was written."""
-        if isinstance(error, OSError):
-            for path, partial in self.beside.items():
-                if error.filename == partial:
-                    error.filename = path
+        for path, partial in self.beside.items():
+            if isinstance(error, OSError) and partial in (error.filename, error.filename2):
+                name_target(error, partial, path)
 
     def finish(self) -> None:
         """Rename the files written beside their targets. Remove files of failed downloads, and empty folders

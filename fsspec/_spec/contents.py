@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._overriding import default, is_built_in, is_default, mirrored, supported
+from fsspec._paths.paths import local_side
 from fsspec._paths.ranges import as_view, check_limits, file_size
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import drive, listing
@@ -284,7 +285,7 @@ class Contents:
         if outfile is None:
             if lpath is None:
                 raise TypeError(f"get_file({rpath!r}) needs a path or a file object to write to")
-            local = os.fspath(cast("StrPath", lpath))
+            local = os.fspath(local_side(lpath))
             if self.isdir(rpath):
                 os.makedirs(local, exist_ok=True)
                 return
@@ -344,6 +345,7 @@ class Contents:
         callback = for_file(callback, rpath)
         if mode == "create" and self._is_taken(rpath):
             raise FileExistsError(redact_paths(rpath))
+        lpath = local_side(lpath)
         if os.path.isdir(lpath):
             self.makedirs(rpath, exist_ok=True)
             return

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
 from fsspec._overriding import default, is_built_in
-from fsspec._paths.paths import folder_error, hidden_name
+from fsspec._paths.paths import folder_error, hidden_name, local_side
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
@@ -406,6 +406,7 @@ class FTPFileSystem(ServerFileSystem):
         **kwargs: Any,
     ) -> None:
         """Upload a file, by one transfer; for a folder only a folder is made."""
+        lpath = local_side(lpath)
         if self._intrans or kwargs or not self._opens_itself or os.path.isdir(lpath):
             return super().put_file(lpath, rpath, callback=callback, mode=mode, **kwargs)
         callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)

@@ -105,7 +105,7 @@ def _tell_what_is_meant(error: FileNotFoundError, path: str) -> None:
         return
     name = path.removeprefix(make_path_posix(""))
     protocol, _, rest = name.partition(":")
-    if name == ":":
+    if name == ":" or (name.startswith(":/") and name.endswith("/:")):  # the latter of "dir::"
         error.strerror = "a URL is needed after '::', and there is none"
     elif protocol in known_implementations:
         url = redact_url(f"{protocol}://{rest.lstrip('/')}")
@@ -388,7 +388,9 @@ class LocalFileSystem(AbstractFileSystem):
         if is_folder:
             self.makedirs(path2, exist_ok=True)
         elif source is None or not is_file:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path1)
+            missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path1)
+            _tell_what_is_meant(missing, path1)
+            raise missing
         elif there is not None and (osp.samestat(source, there) or not stat.S_ISREG(there.st_mode)):
             shutil.copyfile(path1, path2)  # which refuses, or knows what to do
         else:

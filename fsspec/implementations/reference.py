@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._fork import instances
 from fsspec._loop.driving import perform
 from fsspec._overriding import replaced, unlike_base
-from fsspec._paths.paths import false_without_path, path_texts
+from fsspec._paths.paths import false_without_path, local_side, path_texts
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
 from fsspec._spec.contents import checks_file_version
@@ -408,7 +408,7 @@ class ReferenceFileSystem(ReferenceReading):
         callback: Callback = DEFAULT_CALLBACK,
         **kwargs: Any,
     ) -> None:
-        callback = for_file(callback, rpath)
+        callback, lpath = for_file(callback, rpath), local_side(lpath)
         if os.path.isdir(lpath):
             return
         with open(os.path.abspath(lpath), "rb") as f:  # a slash at its end is of no account

@@ -4,7 +4,9 @@ import asyncio
 import errno
 import os
 import pathlib
+import shutil
 import stat
+import zipfile
 
 import pytest
 
@@ -818,3 +820,68 @@ def test_a_child_forked_within_a_download_leaves_its_files(tmp_path):
         """,
         FOLDER=str(tmp_path),
     )
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The user's folder. The working directory is an empty one beside it."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("kind", ["memory", "file", "dir", "simplecache", "zip", "reference", "http"])
+def test_the_local_side_of_one_file_is_that_of_several(kind, home, m, tmp_path, http_server):
+    m.pipe("/d/a", b"data")
+    (tmp_path / "a").write_bytes(b"data")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        archive.writestr("a", b"data")
+    http_server.files["/a"] = b"data"
+    url = {
+        "memory": "memory://d/a",
+        "file": f"file://{tmp_path}/a",
+        "dir": "dir://a::memory://d",
+        "simplecache": "simplecache::memory://d/a",
+        "zip": f"zip://a::{tmp_path}/z.zip",
+        "http": http_server.url + "/a",
+    }.get(kind)
+    if url is None:
+        fs, path = fsspec.filesystem("reference", fo={"a": ["memory://d/a"], "b": "data"}), "a"
+    else:
+        fs, path = fsspec.url_to_fs(url)
+    sources = [path] if kind != "reference" else [path, "b"]
+    for get in (fs.get_file, fs.get):
+        for source in sources:
+            home.mkdir()
+            get(source, "~/x")
+            get(source, f"file://{home}/y")
+            assert [(home / name).read_bytes() for name in "xy"] == [b"data"] * 2
+            shutil.rmtree(home)
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("kind", ["memory", "file", "dir", "simplecache", "reference"])
+def test_the_local_side_of_one_upload(kind, home, m, tmp_path):
+    home.mkdir()
+    (home / "a").write_bytes(b"data")
+    url = {"file": f"file://{tmp_path}/d", "dir": "dir::memory://d", "simplecache": "simplecache::memory://d"}
+    if kind == "reference":
+        fs, folder = fsspec.filesystem("reference", fo={}), ""
+    else:
+        fs, folder = fsspec.url_to_fs(url.get(kind, "memory://d"))
+    fs.makedirs(folder, exist_ok=True) if kind == "file" else None
+    fs.put_file("~/a", f"{folder}/one".lstrip("/" if kind == "reference" else ""))
+    fs.put_file(f"file://{home}/a", f"{folder}/two".lstrip("/" if kind == "reference" else ""))
+    for name in ("one", "two"):
+        assert fs.cat_file(f"{folder}/{name}".lstrip("/" if kind == "reference" else "")) == b"data"
+
+
+@pytest.mark.parametrize("protocol", ["memory", "reference"])
+def test_a_download_without_a_name(protocol, m, home):
+    m.pipe_file("/a", b"data")
+    fs = fsspec.filesystem(protocol, **({"fo": {"/a": "data"}} if protocol == "reference" else {}))
+    with pytest.raises(OSError) as caught:
+        fs.get_file("/a", "")
+    assert ".part" not in str(caught.value) and os.listdir() == []

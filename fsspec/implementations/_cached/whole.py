@@ -18,7 +18,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.open_file import get_compression
-from fsspec._files.replacing import in_place
+from fsspec._files.replacing import in_place, name_target
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
@@ -171,6 +171,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             with in_place(part for _, part in fns.values()):
                 answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
             for (path, (fn, part)), answer in zip(fns.items(), answers):
+                name_target(answer, part, fn)
                 if not isinstance(answer, BaseException):
                     answer = self._put_in_place(path, part, fn, known.get(path))
                 out[path] = answer

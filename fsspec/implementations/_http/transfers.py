@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.replacing import replacing, write_all
-from fsspec._paths.paths import trailing_sep
+from fsspec._paths.paths import local_side, trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import parts_of
 from fsspec.implementations._http.answers import UnknownOptionError
@@ -38,7 +38,7 @@ def make_folder(rpath: str, lpath: StrPath, found: bool) -> None:
     """Make the local folder for one that the server has; ``found``: whether it has."""
     if not found:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), redact_url(rpath))
-    os.makedirs(lpath, exist_ok=True)
+    os.makedirs(local_side(lpath), exist_ok=True)
 
 
 class Target:
@@ -50,7 +50,7 @@ class Target:
 
     def __init__(self, local: StrPath | IO[bytes], retried: bool) -> None:
         self.file = local if isfilelike(local) else None
-        self.path = "" if isfilelike(local) else os.fspath(local)
+        self.path = "" if isfilelike(local) else os.fspath(local_side(local))
         self._start = self.file.tell() if self.file is not None and retried and self.file.seekable() else None
         self.repeatable: bool = self._start is not None or self.file is None
 
@@ -139,7 +139,7 @@ def uploading(
         yield Upload(lpath, partial(_read_on, lpath, chunk_size), callback, None)
         return
     try:
-        opened = open(lpath, "rb", buffering=0)
+        opened = open(local_side(lpath), "rb", buffering=0)
     except OSError as error:
         raise error if also is None else local_error(error, also) from None
     with opened as local:

@@ -16,7 +16,7 @@ from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
 from fsspec._overriding import replaced, supported
-from fsspec._paths.paths import path_texts
+from fsspec._paths.paths import local_side, path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
 from fsspec._plans.bulk import raise_first, split_callback
@@ -319,14 +319,14 @@ class ReferenceReading(AsyncFileSystem):
     ) -> None:
         callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if self.isdir(rpath):
-            os.makedirs(cast("StrPath", lpath), exist_ok=True)
+            os.makedirs(local_side(lpath), exist_ok=True)
             return
         reference = self._reference_of(rpath)
         if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
             found = self._fs_of(reference.url)
             source = blocking_of(found) or found
-            with reference_errors(rpath, reference.url, lpath):
-                local = os.path.abspath(lpath)  # a slash at its end means nothing, as upstream
+            local = os.path.abspath(local_side(lpath))  # a slash at its end means nothing, as upstream
+            with reference_errors(rpath, reference.url, local):
                 make_folder_of(local)
                 extra = supported(source, "get_file", {"callback": callback})
                 source.get_file(reference.url, local, **extra, **kwargs)
@@ -338,13 +338,13 @@ class ReferenceReading(AsyncFileSystem):
     ) -> None:
         callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if await self._isdir(rpath):
-            os.makedirs(cast("StrPath", lpath), exist_ok=True)
+            os.makedirs(local_side(lpath), exist_ok=True)
             return
         reference = await self._off_loop(self._reference_of, rpath)
         if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
             source = self._fs_of(reference.url)
-            with reference_errors(rpath, reference.url, lpath):
-                local = os.path.abspath(lpath)
+            local = os.path.abspath(local_side(lpath))
+            with reference_errors(rpath, reference.url, local):
                 make_folder_of(local)
                 extra = supported(source, "_get_file", {"callback": callback})
                 await source._get_file(reference.url, local, **extra, **kwargs)
@@ -436,9 +436,9 @@ def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> 
     if isfilelike(lpath):
         lpath.write(data)
     else:
-        lpath = os.path.abspath(lpath)
-        make_folder_of(lpath)
-        with replacing(lpath) as f:
+        local = os.path.abspath(local_side(lpath))
+        make_folder_of(local)
+        with replacing(local) as f:
             f.write(data)
     callback.absolute_update(len(data))
 

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._overriding import is_built_in
-from fsspec._paths.paths import folder_error
+from fsspec._paths.paths import folder_error, local_side
 from fsspec._paths.urls import server_options
 from fsspec.callbacks import for_file
 from fsspec.spec import AbstractFileSystem
@@ -79,9 +79,9 @@ class ServerFileSystem(AbstractFileSystem):
         rpath = self._strip_protocol(rpath)
         outfile = lpath if isfilelike(lpath) else kwargs.get("outfile")
         if outfile is None and self.isdir(rpath):
-            os.makedirs(os.fspath(lpath), exist_ok=True)  # type: ignore[arg-type]  # it is no file object
+            os.makedirs(local_side(lpath), exist_ok=True)
             return
-        local = "" if outfile is not None else os.fspath(lpath)  # type: ignore[arg-type]  # as above
+        local = "" if outfile is not None else os.fspath(local_side(lpath))
         if local and os.path.isdir(local):
             raise folder_error(local)
         with self._sending_to(rpath) as send:  # no folder is made for what is not there

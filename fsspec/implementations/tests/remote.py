@@ -148,6 +148,22 @@ class RemoteTests:
             fs.put_file(str(tmp_path / "none"), "/none/x")
         assert not (tmp_path / "none").exists() and not fs.exists("/none")
 
+    def test_the_local_side_may_begin_at_home_or_be_a_url(
+        self, server: Any, fs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        fs.get_file("/d/a.txt", "~/a")
+        fs.get_file("/d/a.txt", f"file://{tmp_path}/b")
+        fs.get_file("/d", "~/folder")
+        assert [(tmp_path / name).read_bytes() for name in ("home/a", "b")] == [b"hello world"] * 2
+        fs.put_file("~/a", "/at home")
+        fs.put_file(f"file://{tmp_path}/b", "/by url")
+        assert got(server, "at home") == got(server, "by url") == b"hello world"
+        assert (tmp_path / "home" / "folder").is_dir() and os.listdir() == []
+
     def test_writing_in_blocks(self, server: Any, fs: Any) -> None:
         with fs.open("/out", "wb", block_size=2**18) as f:
             for at in range(0, len(BIG), 100_000):

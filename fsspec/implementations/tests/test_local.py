@@ -832,6 +832,9 @@ def test_what_is_detached_has_the_mode_of_a_file_of_io(mode, tmp_path):
         ("s3:/bucket/f", "is s3://bucket/f meant"),
         ("https:/host/f", "is https://host/f meant"),
         ("filecache::", "a URL is needed after '::'"),
+        ("simplecache::", "a URL is needed after '::'"),
+        ("simplecache::::memory://x", "a URL is needed after '::'"),
+        ("dir::", "a URL is needed after '::'"),
     ],
 )
 def test_a_missing_file_that_looks_like_a_url(given, message, tmp_path, monkeypatch):
