@@ -386,7 +386,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         description="Check whether what a URL opens can be used in forked processes.",
         epilog="Exit code 0: all is safe; 1: something is not; 2: it could not be checked.",
     )
-    parser.add_argument("url", help="a file, or a folder with a file directly in it")
+    parser.add_argument(
+        "url",
+        help="a file, or a folder, of which the first file directly in it is tried; of references the first that"
+        " is not inline",
+    )
     parser.add_argument("--storage-options", default="{}", metavar="JSON", help="options of the filesystem")
     parser.add_argument(
         "--write",
@@ -449,12 +453,19 @@ def main(argv: list[str] | None = None) -> int:
         if not finding.safe:  # else the words are ours
             finding.note = redact_values(finding.note, options)
     safe, cls = all(f.safe for f in findings), type(subject.fs)
+    tried = f"{redact_values(subject.path, options)}, {len(subject.wanted)} bytes of it"
     if args.json:
-        about = {"url": url, "safe": safe, "backend": report.backend(cls), "versions": report.versions()}
+        about = {
+            "url": url,
+            "tried": tried,
+            "safe": safe,
+            "backend": report.backend(cls),
+            "versions": report.versions(),
+        }
         results = {"note": subject.note, "findings": [asdict(f) for f in findings]}
         print(json.dumps({**about, **results}, indent=1))
     else:
-        print(report.report(url, cls, findings, subject.note))
+        print(report.report(url, cls, findings, subject.note, tried))
     return 0 if safe else 1
 
 

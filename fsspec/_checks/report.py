@@ -116,8 +116,8 @@ def paragraph(text: str, first: str = "", rest: str = "") -> str:
     )
 
 
-def report(url: str, cls: type, findings: list[Finding], note: str = "") -> str:
-    """The verdict, what was looked at, a note, the table, and what to do; lines of `WIDTH` at most."""
+def report(url: str, cls: type, findings: list[Finding], note: str = "", tried: str = "") -> str:
+    """The verdict, what was looked at (``tried``: the file), a note, the table, and what to do; lines of `WIDTH` at most."""
     bad = [f for f in findings if f.failed]
     verdict = (
         f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"
@@ -128,6 +128,7 @@ def report(url: str, cls: type, findings: list[Finding], note: str = "") -> str:
         verdict += f" ({hung} hung, {left_out} not tried)"
     lines = [
         paragraph(f"{verdict}: {url}", rest="    "),
+        *([paragraph(tried, "tried     ", "          ")] if tried else []),
         paragraph(backend(cls), "backend   ", "          "),
         paragraph(versions(), "versions  ", "          "),
         paragraph(HERE[hooks.opted_in()], "here      ", "          "),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 from fsspec import core
@@ -41,10 +42,7 @@ class Subject:
         self.fs, self.path = self.open_url()
         entry = self.fs.info(self.path)
         if entry["type"] == "directory":
-            names = [e["name"] for e in self.fs.ls(self.path, detail=True) if e["type"] == "file"]
-            if not names:
-                raise FileNotFoundError("there is no file directly in this folder: give the URL of a file")
-            self.path = names[0]
+            self.path = _file_in(self.fs, self.path)
         given = self.fs.cat_file(self.path, start=0, end=SAMPLE)
         self.note = " ".join(filter(None, (_range_note(len(given)), _keeps_note(self.fs))))
         self.streams = False
@@ -100,6 +98,21 @@ class Subject:
     def sockets(self) -> Sockets:
         """Those that were opened since there is a filesystem."""
         return forked.opened_since(self.others)
+
+
+def _file_in(fs: AbstractFileSystem, folder: str) -> str:
+    """A file directly in a folder; of references one below it that is not inline, so that their target is asked."""
+    references = getattr(fs, "references", None)
+    if isinstance(references, Mapping):
+        start = f"{folder}/" if folder else ""
+        for key, found in islice(references.items(), 10_000):
+            if key.startswith(start) and isinstance(found, (list, tuple)):
+                return str(key)
+    names = (e["name"] for e in fs.ls(folder, detail=True) if e["type"] == "file")
+    name: str | None = next(names, None)
+    if name is None:
+        raise FileNotFoundError("there is no file directly in this folder: give the URL of a file")
+    return name
 
 
 def is_stream(handle: object) -> bool:

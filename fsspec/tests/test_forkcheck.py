@@ -595,6 +595,18 @@ def test_empty_folder(tmp_path):
     assert str(tmp_path) in done.stderr
 
 
+def test_of_references_a_file_is_tried_that_is_not_inline(tmp_path):
+    """What is inline needs no connection, so that it would be safe whatever the target is."""
+    (tmp_path / "target").write_bytes(CONTENT)
+    table = {".zgroup": "{}", "x/0": [f"file://{tmp_path}/target", 0, 100]}
+    (tmp_path / "table.json").write_text(json.dumps(table))
+    done = checked(f"reference::file://{tmp_path}/table.json", "--quiet")
+    assert done.returncode == 0 and "tried     x/0, 100 bytes of it" in done.stdout
+    (tmp_path / "target").unlink()
+    done = checked(f"reference::file://{tmp_path}/table.json", "--quiet")
+    assert done.returncode == 2 and "x/0" in done.stderr
+
+
 def test_missing_package(tmp_path):
     Path(tmp_path, "paramiko.py").write_text("raise ImportError('no paramiko here')")
     done = checked("sftp://127.0.0.1/a", PYTHONPATH=str(tmp_path))
