@@ -388,7 +388,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "url",
-        help="a file, or a folder, of which the first file directly in it is tried; of references the first that"
+        help="a file, or a folder: the first file directly in it is tried; of references the first that"
         " is not inline",
     )
     parser.add_argument("--storage-options", default="{}", metavar="JSON", help="options of the filesystem")
