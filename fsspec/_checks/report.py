@@ -117,7 +117,7 @@ def paragraph(text: str, first: str = "", rest: str = "") -> str:
 
 
 def report(url: str, cls: type, findings: list[Finding], note: str = "", tried: str = "") -> str:
-    """The verdict, the file that was ``tried``, a note, the table, and what to do; lines of `WIDTH` at most."""
+    """The verdict, the file that was ``tried``, a note, the table, what to do; lines of `WIDTH` at most."""
     bad = [f for f in findings if f.failed]
     verdict = (
         f"NOT SAFE, {len(bad)} of {len(findings)} tries failed" if bad else f"SAFE, {len(findings)} tries"

@@ -101,7 +101,7 @@ class Subject:
 
 
 def _file_in(fs: AbstractFileSystem, folder: str) -> str:
-    """A file directly in a folder; of references one below it that is not inline: their target is asked then."""
+    """A file directly in a folder; of references one below it that is not inline, so that it is fetched."""
     references = getattr(fs, "references", None)
     if isinstance(references, Mapping):
         start = f"{folder}/" if folder else ""
