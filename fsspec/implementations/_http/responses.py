@@ -147,6 +147,13 @@ def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:
     return IncompleteResponse(f"the response for {redact_url(url)} ended early: {error}")
 
 
+def name_timeout(error: asyncio.TimeoutError, url: str | yarl.URL) -> None:
+    """Have a timeout of aiohttp say of which URL it is, and what sets another limit; some have no text."""
+    why = str(error).partition(" to host ")[0] or "the time limit of the request has passed"
+    advice = "client_kwargs={'timeout': aiohttp.ClientTimeout(...)} sets another limit"
+    error.args = (f"{redact_url(url)}: {why}; {advice}",)
+
+
 # bodies ---------------------------------------------------------------------------
 async def read_body(
     response: aiohttp.ClientResponse, url: str | yarl.URL, length: int | None = None
@@ -161,7 +168,11 @@ async def read_body(
         if content.is_eof() and not response._traces:  # the whole body has arrived with the headers
             data: bytes = content.read_nowait()
         else:
-            data = await response.read()
+            try:
+                data = await response.read()
+            except asyncio.TimeoutError as error:
+                name_timeout(error, url)
+                raise
     except aiohttp.ClientPayloadError as error:
         raise _broken(url, error) from error
     _count(response, len(data))
@@ -344,6 +355,8 @@ class Body:
             self.done = True
             if isinstance(error, aiohttp.ClientPayloadError):
                 raise _broken(self.url, error) from error
+            if isinstance(error, asyncio.TimeoutError):
+                name_timeout(error, self.url)
             raise
         finally:
             self.position += got

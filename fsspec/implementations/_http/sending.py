@@ -26,7 +26,7 @@ from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request
 from fsspec.implementations._http.parsing import is_proper_url, own_headers, why_no_url
 from fsspec.implementations._http.plans import check_options
-from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects
+from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects, name_timeout
 from fsspec.implementations._http.retrying import Retries
 
 if TYPE_CHECKING:
@@ -123,6 +123,9 @@ class Sender(NamedTuple):
             except TypeError as error:
                 taken = getattr(type(session), "_request", aiohttp.ClientSession._request)
                 check_options(error, taken, options, self.kind, url)
+                raise
+            except asyncio.TimeoutError as error:
+                name_timeout(error, url)
                 raise
             except aiohttp.ClientError as error:
                 _raise_without_secrets(error)

@@ -39,6 +39,9 @@ def send(
     except TypeError as error:
         check_options(error, type(session).request, options, type(fs), url)
         raise
+    except OSError as error:  # as those of requests are, which is not there in a browser
+        name_timeout(error, url)
+        raise
 
 
 def placed(
@@ -70,17 +73,27 @@ def body_parts(
     it would; older versions of urllib3 do not look."""
     got = 0
     traffic = getattr(getattr(response, "connection", None), "traffic", None)
-    for part in response.iter_content(size):
-        if traffic is not None:
-            traffic.bytes += len(part)
-        if need is not None and got + len(part) >= need:
-            yield part[: need - got]
-            return
-        got += len(part)
-        yield part
+    try:
+        for part in response.iter_content(size):
+            if traffic is not None:
+                traffic.bytes += len(part)
+            if need is not None and got + len(part) >= need:
+                yield part[: need - got]
+                return
+            got += len(part)
+            yield part
+    except OSError as error:
+        name_timeout(error, url)
+        raise
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and got < int(length) and is_plain(response.headers):
         raise IncompleteRead(f"{got} of {length} bytes of {redact_url(url)} came")
+
+
+def name_timeout(error: OSError, url: object) -> None:
+    """Have a timeout say of which URL it is, and what sets another limit; those of connecting name it."""
+    if "Read timed out" in str(error):
+        error.args = (f"{redact_url(url)}: {error}; timeout= sets another limit",)
 
 
 def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> None:

@@ -698,8 +698,38 @@ def test_slow_body(http_server, fs, url):
 def test_silent_server_is_a_timeout(http_server, url):
     fs = HTTPFileSystem(timeout=aiohttp.ClientTimeout(total=0.2), skip_instance_cache=True)
     http_server.fault("/big.bin", delay=5)
-    with pytest.raises(TimeoutError, match="_cat_file .*time limit of its client"):
+    with pytest.raises(TimeoutError, match="big.bin.*time limit of the request"):
         fs.cat_file(url + "/big.bin")
+
+
+def ways_to_read(fs, url, folder):
+    return {
+        "cat_file": lambda: fs.cat_file(url),
+        "cat": lambda: fs.cat([url, url]),
+        "cat_ranges": lambda: fs.cat_ranges([url], [0], [10], on_error="raise"),
+        "open": lambda: fs.open(url).read(),
+        "streamed": lambda: fs.open(url, block_size=0).read(),
+        "get": lambda: fs.get_file(url, str(folder / "a")),
+        "ls": lambda: fs.ls(url),
+        "pipe": lambda: fs.pipe_file(url, b"1"),
+    }
+
+
+@pytest.mark.parametrize("limit", ["total", "sock_read"])
+@pytest.mark.parametrize(
+    "fault, way",
+    [("delay", way) for way in ways_to_read(None, None, None)]
+    + [("delay_body", way) for way in ways_to_read(None, None, None) if way not in ("ls", "pipe")],
+)
+def test_a_timeout_names_the_url_and_what_sets_another_limit(http_server, url, limit, fault, way, tmp_path):
+    limits = aiohttp.ClientTimeout(**{limit: 0.2})
+    fs = HTTPFileSystem(client_kwargs={"timeout": limits}, skip_instance_cache=True)
+    http_server.fault("/big.bin", **{fault: 3})
+    secret = url.replace("://", "://me:hush@") + "/big.bin?sign=hush"
+    with pytest.raises(TimeoutError) as caught:
+        ways_to_read(fs, secret, tmp_path)[way]()
+    assert str(caught.value).startswith(f"{url}/big.bin?sign=...: ") and "hush" not in str(caught.value)
+    assert "client_kwargs={'timeout': aiohttp.ClientTimeout(...)} sets" in str(caught.value)
 
 
 def test_a_wrong_option_of_the_session_does_not_make_a_file_absent(url):

@@ -105,6 +105,23 @@ def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("fault", ["delay", "delay_body"])
+@pytest.mark.parametrize("way", ["cat_file", "get_file", "open", "streamed"])
+def test_a_timeout_names_the_url_and_what_sets_another_limit(http_server, url, fault, way, tmp_path):
+    fs = HTTPFileSystem(timeout=0.2, skip_instance_cache=True)
+    http_server.fault("/big.bin", **{fault: 3})
+    secret = url.replace("://", "://me:hush@") + "/big.bin?sign=hush"
+    ways = {
+        "cat_file": lambda: fs.cat_file(secret),
+        "get_file": lambda: fs.get_file(secret, str(tmp_path / "a")),
+        "open": lambda: fs.open(secret).read(),
+        "streamed": lambda: fs.open(secret, block_size=0).read(),
+    }
+    with pytest.raises(OSError, match="Read timed out.*; timeout= sets another") as caught:
+        ways[way]()
+    assert str(caught.value).startswith(f"{url}/big.bin?sign=...: ") and "hush" not in str(caught.value)
+
+
 def test_transfers(http_server, fs, url, tmp_path):
     target = tmp_path / "x"
     fs.get_file(url + "/big.bin", str(target))
