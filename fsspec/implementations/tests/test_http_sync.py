@@ -105,6 +105,14 @@ def test_short_body_is_an_error(http_server, fs, url, tmp_path, fault):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_certificate_authority_of_ones_own(https_server):
+    https_server.files["/a"] = b"a"
+    fs = HTTPFileSystem(verify=https_server.ca_file, skip_instance_cache=True)
+    assert fs.cat_file(https_server.url + "/a") == b"a"
+    with pytest.raises(OSError, match="certificate verify failed"):
+        HTTPFileSystem(skip_instance_cache=True).cat_file(https_server.url + "/a")
+
+
 @pytest.mark.parametrize("fault", ["delay", "delay_body"])
 @pytest.mark.parametrize("way", ["cat_file", "get_file", "open", "streamed"])
 def test_a_timeout_names_the_url_and_what_sets_another_limit(http_server, url, fault, way, tmp_path):
