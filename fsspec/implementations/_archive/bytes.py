@@ -58,8 +58,6 @@ class ArchiveBytes:
         self.start = 0
         """Where the archive begins in the file; positions are counted from there."""
         self._far_reads = _FAR_READS
-        self._brought = 0, b""
-        """What `bring` has read last of a plain file, and where it begins; replaced at once."""
         own(self)
         self._lock = threading.Lock()
         self._set_file(file)
@@ -73,6 +71,8 @@ class ArchiveBytes:
         self._next = 0
         """Where the last read ended."""
         self._was_read_whole = False
+        self._brought = 0, b""
+        """What `bring` has read last of a plain file, and where it begins; replaced at once."""
         if self._descriptor is not None and file.writable():
             file.flush()  # the descriptor does not see buffered data
 
