@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from fsspec._files.replacing import in_place, replacing, write_whole
+from fsspec._files.replacing import in_place, name_beside, replacing, take_place, write_whole
 from fsspec.implementations.local import LocalFileSystem
 
 OLD, NEW = b"old", b"n" * 5000
@@ -336,3 +336,21 @@ def test_a_full_disk_leaves_the_old_file_and_is_told_of_by_its_name(tmp_path):
         pytest.skip("a file system of its own cannot be mounted here")
     assert found.stderr == ""
     assert found.stdout == f"{errno.ENOSPC} b'old' True True\n" * 6 + "True True\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_a_file_beside_is_made_first_only_where_not_all_may_read(mode, tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"before")
+    path.chmod(mode)
+    partial = name_beside(str(path))
+    made = os.path.exists(partial)
+    assert made == (mode == 0o600) and (not made or os.stat(partial).st_mode & 0o777 == 0o600)
+    with open(partial, "wb") as f:
+        f.write(b"after")
+    take_place(partial, str(path))
+    assert path.read_bytes() == b"after" and path.stat().st_mode & 0o777 == mode
+    assert os.listdir(tmp_path) == ["x"]
+    take_place(name_beside(str(path)), str(path))  # nothing was written
+    assert path.read_bytes() == b"after" and os.listdir(tmp_path) == ["x"]

@@ -853,3 +853,16 @@ def test_a_file_that_looks_like_a_url(tmp_path, monkeypatch):
         assert f.read() == b"here"
     with pytest.raises(FileNotFoundError, match="directory: "):
         fsspec.open("other:/f").open()
+
+
+@pytest.mark.skipif(not hasattr(os, "pread"), reason="files are read through a buffer of Python's there")
+def test_text_is_read_whole_without_a_buffer(tmp_path):
+    path = tmp_path / "text"
+    path.write_text("one\ntwo\n")
+    with LocalFileSystem().open(str(path), "r") as f:
+        assert f.read() == "one\ntwo\n"
+        assert f.buffer._buffered_file is None
+        f.seek(0)
+        assert next(f) == "one\n" and f.read() == "two\n"
+    with pytest.raises(ValueError, match="closed"):
+        f.buffer.seekable()

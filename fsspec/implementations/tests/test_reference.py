@@ -1032,3 +1032,12 @@ def test_a_subclass_may_change_the_references_before_and_after_they_are_taken_ov
     assert fs._process_references({"d/c": ["memory://target", 1, 2]}) is None
     assert fs.references == {"d/c": ["memory://target", 1, 2]} and fs.ls("d", detail=False) == ["d/c"]
     assert fs.cat("d/c") == b"12" and not fs.exists("b")
+
+
+def test_all_references_are_found_without_a_listing_of_a_programs_own():
+    class Listing(ReferenceFileSystem):
+        def ls(self, path, detail=True, **kwargs):
+            raise AssertionError("the references are the names")
+
+    fs = Listing(fo={"a/1": b"one", "b": b"two"}, skip_instance_cache=True)
+    assert fs.find("") == list(fs.get_mapper("")) == ["a/1", "b"]
