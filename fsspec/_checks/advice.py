@@ -85,6 +85,11 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
         )
     if "file being written" in note:
         return "close files that are being written before the program forks, and open them in the child"
+    if "parent" in note and declares:
+        return (
+            f"the parent failed, and no connection was found that children of {cls.__name__} share with it:"
+            " look what the server logs, and whether the same fails in a program that does not fork"
+        )
     if "parent" in note:
         return (
             "child and parent share a connection: make the instance in the child, or start workers by"

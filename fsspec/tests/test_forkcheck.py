@@ -710,6 +710,14 @@ def test_what_was_not_tried_leads_to_no_conclusion():
     assert "threads do not cross a fork" in to_do and to_do.count("* ") == 1
 
 
+def test_who_declares_a_connection_is_not_told_to_declare_it():
+    """Where the parent fails, as when the server does."""
+    note = "used by both at once: the parent's end: ConnectionResetError"
+    assert "_fork_sensitive = True" in advise(note, MemoryFileSystem)
+    advice = advise(note, AsyncFileSystem)
+    assert "_fork_sensitive" not in advice and "what the server logs" in advice
+
+
 def test_clients_of_a_module_are_named_whatever_a_child_said_of_them():
     """Those of awaitable backends raise there, since their loop is the parent's."""
     note = "child: exit code 3, RuntimeError: Timeout context manager should be used inside a task"
