@@ -92,6 +92,11 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         what it is made of.
     fo
         the folder, as chains of URLs call it.
+
+    Raises
+    ------
+    ValueError
+        neither a folder nor a filesystem is given
     """
 
     protocol: ClassVar[str] = "dir"
@@ -113,6 +118,11 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         **storage_options: Any,
     ) -> None:
         super().__init__(**storage_options)
+        if fs is None and target_protocol is None and path is None and fo is None:
+            raise ValueError(
+                "no folder is named: write dir://NAME::URL-OF-THE-FOLDER, or give path=, and fs= or"
+                " target_protocol= if it is not local"
+            )
         if fs is None:
             fs = filesystem(target_protocol or "file", **(target_options or {}))
         if self.asynchronous and not fs.async_impl:

@@ -165,6 +165,12 @@ def test_top_of_the_other(other, path):
     assert DirFileSystem(path, other).find("") == ["r/one", "r/sub/two", "rx/z", "secret"]
 
 
+@pytest.mark.parametrize("make", [DirFileSystem, lambda: fsspec.open("dir://name")])
+def test_of_nothing_it_is_an_error_that_says_what_to_give(make):
+    with pytest.raises(ValueError, match="dir://NAME::URL-OF-THE-FOLDER, or give path="):
+        make()
+
+
 def test_folder_of_a_folder(fs):
     """One in the other."""
     inner = DirFileSystem("sub", fs)
