@@ -218,8 +218,9 @@ class GenericFileSystem(AsyncFileSystem):
     @unlike_base
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._resolve_url(url)
-        found = await _ask(fs, "ls", path, detail=detail, **kwargs)
-        return cast("list[Any]", renamed(found, "listing", fs.unstrip_protocol))
+        found = renamed(await _ask(fs, "ls", path, detail=detail, **kwargs), "listing", fs.unstrip_protocol)
+        # entries may come where names were asked for: upstream asks for entries always
+        return found if detail else [each["name"] if isinstance(each, dict) else each for each in found]
 
     async def _find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any

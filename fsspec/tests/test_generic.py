@@ -12,6 +12,7 @@ from fsspec.generic import GenericFileSystem, copy_file_op, maybe_await, rsync, 
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 from fsspec.spec import AbstractFileSystem
+from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
 from fsspec.tests.servers.s3 import CREDENTIALS, serve_s3
 from fsspec.utils import infer_storage_options
@@ -182,6 +183,17 @@ def test_options_are_joined_by_those_of_the_url(m, monkeypatch):
     assert fs._resolve_url("hosts:///a")[0].host == "two"
     with pytest.raises(TypeError, match="hosts: got multiple values for keyword argument 'host'"):
         fs._resolve_url("hosts://one/a")
+
+
+def test_names_of_a_backend_that_gives_entries_in_any_case(monkeypatch):
+    class Entries(DictFileSystem):
+        def ls(self, path, detail=True, **kwargs):
+            return super().ls(path)
+
+    monkeypatch.setattr(generic, "_generic_fs", {"dictfs": Entries({"a/b": b"1", "a/c/d": b"2"})})
+    fs = GenericFileSystem("generic")
+    assert fs.ls("dictfs://a", detail=False) == ["dictfs://a/b", "dictfs://a/c"]
+    assert [entry["name"] for entry in fs.ls("dictfs://a")] == ["dictfs://a/b", "dictfs://a/c"]
 
 
 def test_protocol_that_is_not_known(fs):
