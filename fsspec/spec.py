@@ -29,6 +29,7 @@ from types import CoroutineType
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
+from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
 from fsspec._fork.foreign_files import adopt
 from fsspec._fork.hooks import FORK_AVAILABLE
@@ -567,8 +568,11 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         if not autocommit and "r" not in mode:
             self.transaction.files.append(file)
         if codec is not None:
-            layered: IO[Any] = codec_layer(codec, file, mode[0])
-            return layered
+            reading = mode[0] == "r"
+            layer: IO[Any] = (
+                reading_layer(codec, file, path, "r") if reading else codec_layer(codec, file, mode[0])
+            )
+            return layer
         return file
 
     def _opened_file(self, path: str, mode: str, kwargs: Options) -> IO[Any]:

@@ -22,6 +22,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._files.decoding import reading_layer
 from fsspec._files.descriptors import new_descriptor
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
@@ -340,7 +341,11 @@ class LocalFileOpener(io.IOBase):
         if self.autocommit or "r" in self.mode:
             self.f, size = _open_buffered(self.path, self.mode)
             if self.compression:
-                self.f = compr[self.compression](self.f, mode=self.mode)
+                codec = compr[self.compression]
+                if self.mode == "rb":
+                    self.f = reading_layer(codec, self.f, self.path)
+                else:
+                    self.f = codec(self.f, mode=self.mode)
         else:
             if "x" in self.mode and osp.lexists(self.path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self.path)

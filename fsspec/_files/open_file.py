@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsIndex, cast
 
+from fsspec._files.decoding import reading_layer
 from fsspec._fork.owned import is_mine, own
 from fsspec._fork.written_files import Text, codec_layer
 from fsspec._paths.redaction import redact_url
@@ -127,7 +128,10 @@ class OpenFile(Generic[AnyStr]):
         self.fobjects = [f]
         try:
             if self.compression is not None:
-                self.fobjects.append(codec_layer(compr[self.compression], f, mode[0]))
+                codec = compr[self.compression]
+                reading = mode[0] == "r"
+                layer = reading_layer(codec, f, self.path, "r") if reading else codec_layer(codec, f, mode[0])
+                self.fobjects.append(layer)
             if "b" not in self.mode:
                 # it handles forks while writing; a child has what was decoded ahead in reading
                 text = PickleableTextIOWrapper(self.fobjects[-1], self.encoding, self.errors, self.newline)

@@ -3,9 +3,10 @@
 The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
 ``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the
 blocks that it has), ``time`` (of the copying, seconds since the epoch), ``uid`` (what the
-store had for the original then), ``source`` (which filesystem the copy is of, and the codec by
-which it was decompressed: see `_cached.sources`); for copies in blocks also ``size`` and ``blocksize``.
-Upstream notes no source; such an entry is taken for what is asked for.  The key of an entry is the path, and
+store had for the original then); for copies in blocks also ``size`` and ``blocksize``.  At the end of
+``uid`` is the source: which filesystem the copy is of, and the codec by which it was decompressed, see
+`_cached.sources`; in memory it is ``source``.  Upstream, whose entries have the same keys, notes none; such
+an entry is taken for what is asked for.  The key of an entry is the path, and
 has the source in it where the path is not enough, or where another source has the path already.
 
 Several processes may use a folder.  A table is replaced by one rename, never written in
@@ -193,7 +194,7 @@ class CacheMetadata:
         for name in texts.keys() - table.keys():
             del texts[name]
         for name in [name for name in table if name not in texts]:
-            texts[name] = f"{json.dumps(name)}: {json.dumps(table[name])}"
+            texts[name] = f"{json.dumps(name)}: {json.dumps(_as_written(table[name]))}"
         return "{" + ", ".join(texts.values()) + "}"
 
     def forget(self) -> None:
@@ -434,7 +435,7 @@ class CacheMetadata:
 
 
 _URL = re.compile(r"([^:/?#]+://)([^/?#]*)([^?]*)(.*)", re.DOTALL)
-_SOURCE = re.compile("#source:[0-9a-f]{32}( [^ #]+)?$")
+_SOURCE = re.compile("#source:([0-9a-f]{32}(?: [^ #]+)?)$")
 
 
 def table_key(path: str) -> str:
@@ -473,8 +474,20 @@ def _entries(table: Table) -> Table:
             detail["blocks"] = sorted(detail["blocks"])
     entries = {table_key(name): detail for name, detail in table.items() if _is_entry(detail)}
     for name, detail in entries.items():
+        noted = _SOURCE.search(detail["uid"]) if isinstance(detail["uid"], str) else None
+        if noted is not None:
+            detail["source"], detail["uid"] = noted[1], detail["uid"][: noted.start()] or None
         detail["original"] = _without_source(name)  # tables of others have the path here as well
     return entries
+
+
+def _as_written(detail: Detail) -> Detail:
+    uid = detail["uid"]
+    if "source" not in detail or not (uid is None or isinstance(uid, str)):
+        return detail
+    written = {**detail, "uid": f"{uid or ''}#source:{detail['source']}"}
+    del written["source"]
+    return written
 
 
 def _is_entry(detail: object) -> bool:

@@ -1,7 +1,10 @@
 """Codecs: what they write they read, in the order and format of others."""
 
+import errno
 import gzip
 import io
+import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -10,8 +13,10 @@ import pytest
 
 import fsspec
 from fsspec import compression, utils
+from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
 from fsspec.compression import available_compressions, compr, register_compression
+from fsspec.implementations.local import LocalFileOpener
 
 TEXT = b"first line\nsecond\n" + b"payload " * 5000
 STANDARD = ["zip", "bz2", "gzip", "lzma", "xz"]
@@ -304,3 +309,90 @@ def test_a_file_is_not_emptied_for_an_inferred_codec_that_is_missing(m, missing,
     with pytest.raises(ValueError, match="pip install"):
         open_it(f"memory://f.{ending}")
     assert m.cat_file(f"/f.{ending}") == b"kept"
+
+
+@pytest.mark.parametrize("what", ["another format", "cut off", "damaged"])
+@pytest.mark.parametrize("name", ["gzip", "bz2", "xz", "lzma", "zstd", "lz4", "zip"])
+def test_errors_of_what_cannot_be_decoded_name_the_file(name, what, tmp_path):
+    if name not in available_compressions():
+        pytest.skip(f"there is no {name}")
+    path = tmp_path / f"a b.{name}"
+    with fsspec.open(str(path), "wb", compression=name) as f:
+        f.write(os.urandom(100_000))
+    whole = path.read_bytes()
+    if what == "another format":
+        path.write_bytes(b"this is plain text" * 9)
+    elif what == "cut off":
+        path.write_bytes(whole[:50_000])
+    else:
+        path.write_bytes(whole[:30_000] + bytes(1000) + whole[31_000:])
+    fs = fsspec.filesystem("file")
+
+    def cached(kind):
+        return fsspec.filesystem(kind, target_protocol="file", compression=name, skip_instance_cache=True)
+
+    reads = {
+        "with": lambda f: f.read(),
+        "text": lambda f: io.TextIOWrapper(f, "latin1").read(),
+        "lines": lambda f: list(f),
+        "into": lambda f: f.readinto(bytearray(100_000)) and f.read(),
+    }
+    kinds, openings = (
+        set(),
+        {
+            "fsspec.open": lambda: fsspec.open(str(path), compression=name).open(),
+            "fs.open": lambda: fs.open(str(path), compression=name),
+            "LocalFileOpener": lambda: LocalFileOpener(str(path), "rb", compression=name),
+            "simplecache": lambda: cached("simplecache").open(str(path)),
+            "blockcache": lambda: cached("blockcache").open(str(path)),
+        },
+    )
+    for opening in openings.values():
+        for read in reads.values():
+            f = None
+            try:
+                f = opening()
+                read(f)
+            except Exception as error:
+                assert str(error).count("a b.") == 1 and str(path) in str(error)
+                kinds.add(type(error))
+                assert type(pickle.loads(pickle.dumps(error))) is type(error)
+            else:
+                assert name in ("zstd", "lz4") and what == "damaged"  # without a checksum nobody can tell
+            finally:
+                if f is not None:
+                    f.close()
+    assert all(kind.__module__.partition(".")[0] != "fsspec" for kind in kinds)
+
+
+def test_errors_of_the_source_and_of_the_caller_are_left_as_they_are(m):
+    class Failing(io.BytesIO):
+        def read(self, *args):
+            raise failure
+
+    for failure in (PermissionError(errno.EACCES, "no", "the source"), ValueError("what"), OSError("two", 2)):
+        layer = reading_layer(compr["gzip"], Failing(), "the path")
+        with pytest.raises(type(failure)) as caught:
+            layer.read()
+        assert caught.value is failure and "the path" not in str(failure)
+        layer.close()
+    m.pipe_file("/a.gz", gzip.compress(b"data"))
+    with m.open("/a.gz", compression="infer") as f:
+        assert isinstance(f, gzip.GzipFile) and type(f).__name__ == "GzipFile"
+        with pytest.raises(TypeError) as caught:
+            f.read("3")
+        assert "/a.gz" not in str(caught.value)
+    with pytest.raises(ValueError) as caught:
+        f.read()
+    assert "/a.gz" not in str(caught.value)
+
+
+def test_a_zstd_stream_of_random_bytes_that_was_cut_off_is_no_whole_one():
+    if "zstd" not in available_compressions():
+        pytest.skip("there is no zstd")
+    data = os.urandom(200_000)
+    whole = compressed("zstd", data)
+    for length in (1000, 100_000, 131_072, 150_000, len(whole) - 1):
+        with pytest.raises(EOFError), compr["zstd"](io.BytesIO(whole[:length]), mode="rb") as f:
+            f.read()
+    assert compr["zstd"](io.BytesIO(whole), mode="rb").read() == data

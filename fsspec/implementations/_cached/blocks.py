@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._overriding import default
@@ -110,7 +111,7 @@ class CachingFileSystem(Cache):
             kwargs.pop(name, None)
         f = self._open_blocks(path, block_size, kwargs)
         codec = get_compression(path, self.compression)
-        return f if codec is None else compr[codec](f, mode="rb")
+        return f if codec is None else reading_layer(compr[codec], f, path)
 
     def _open_blocks(
         self, path: str, block_size: int | None, kwargs: Options

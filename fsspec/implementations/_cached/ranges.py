@@ -13,6 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import drive_awaiting
@@ -39,7 +40,7 @@ async def cat_file(cfs: CachingFileSystem, path: str, start: int | None, end: in
     codec = get_compression(path, cfs.compression)
     if codec is not None:
         raw = await _shared_part(cfs, path, None, None)
-        return cast("bytes", compr[codec](io.BytesIO(raw), mode="rb").read()[start:end])
+        return cast("bytes", reading_layer(compr[codec], io.BytesIO(raw), path).read()[start:end])
     return await _shared_part(cfs, path, start, end)
 
 

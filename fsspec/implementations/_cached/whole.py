@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
 from fsspec._files.replacing import in_place, name_target
 from fsspec._fork.owned import finalize
@@ -208,7 +209,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             return
         plain = self._cache_folders.part(part)
         try:
-            with open(part, "rb") as raw, compr[codec](raw, mode="rb") as source, open(plain, "xb") as f:
+            with (
+                open(part, "rb") as raw,
+                reading_layer(compr[codec], raw, path) as source,
+                open(plain, "xb") as f,
+            ):
                 shutil.copyfileobj(source, f, 2**20)
             os.replace(plain, part)
         finally:

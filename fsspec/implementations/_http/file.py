@@ -162,6 +162,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self.size = size
         if whole:  # with the size that the server says, whatever the program gave
             sync(self.loop, self.async_fetch_all)
+        self._reading_ahead.exact = self.cache.name == "none"
         if fetches and type(self.cache) is BytesCache and size is not None:
             self.cache = AheadCache(self.blocksize, self._fetch_more, size)
 

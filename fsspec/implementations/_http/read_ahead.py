@@ -67,12 +67,13 @@ class ReadAhead:
     ``streams``: the streams of its filesystem, to which this file's are added.
     ``several``: whether the file may be read over several connections if one is slow.
     ``slow``: whether the connection was slow; None until its rate is measured.
+    ``exact``: whether no more is asked for than is read, also where it is read in order.
     ``splits``: whether reads of many bytes are made in parts, over several connections at once.
     """
 
     __slots__ = (
-        "_file", "_next", "_open_streams", "_patience", "_run", "_waited", "several", "slow", "splits",
-        "stream", "version",
+        "_file", "_next", "_open_streams", "_patience", "_run", "_waited", "exact", "several", "slow",
+        "splits", "stream", "version",
     )  # fmt: skip
 
     def __init__(self, file: HTTPFile, streams: weakref.WeakSet[BodyStream]) -> None:
@@ -82,8 +83,7 @@ class ReadAhead:
         self._run = 0
         self._patience = 1
         self._waited = 0.0
-        self.several = False
-        self.splits = False
+        self.several = self.splits = self.exact = False
         self.slow: bool | None = None
         self.stream: BodyStream | None = None
         self.version = Version()
@@ -114,7 +114,7 @@ class ReadAhead:
 
     async def _asked(self, start: int, end: int, run: int, most: int | None) -> list[bytes]:
         """As `fetch`, by a new request."""
-        if run >= self._patience:
+        if run >= self._patience and not self.exact:
             size = self._file.size
             if (
                 size is None or size - start > max(end - start, MAX_READ_AHEAD)

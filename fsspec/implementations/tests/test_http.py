@@ -466,14 +466,34 @@ def test_a_fetch_of_one_s_own_is_asked_by_every_cache(http_server, url, how):
             assert f.read(length) == expected[start : start + length]
 
 
-@pytest.mark.parametrize("cache_type", ["none", "blockcache"])
-def test_blocks_of_a_stream_are_joined_as_they_come(http_server, cache_type: str) -> None:
+@pytest.mark.parametrize("ignores", [False, True], ids=["ranges", "no ranges"])
+def test_without_a_cache_no_more_is_asked_for_than_is_read(http_server, ignores):
+    http_server.files["/large"] = data = bytes(range(256)) * 20_000
+    url = http_server.url + "/large"
+    fs = HTTPFileSystem(skip_instance_cache=True)
+    with fs.open(url, block_size=2**16, cache_type="none", size=len(data)) as f:
+        if ignores:
+            http_server.fault("/large", ignore_range=True)
+        else:
+            f.seek(100_000)
+        at = f.tell()
+        for _ in range(20):
+            assert f.read(1000) == data[at : at + 1000]
+            at += 1000
+        assert f.read(500_000) == data[at : at + 500_000]
+    asked = http_server.requests
+    assert len(asked) == (1 if ignores else 21)
+    if not ignores:
+        assert sum(request.sent for request in asked) == 520_000
+
+
+def test_blocks_of_a_stream_are_joined_as_they_come(http_server) -> None:
     import tracemalloc
 
     block = 2**22
     http_server.files["/large"] = bytes(5 * block)
     fs = HTTPFileSystem(skip_instance_cache=True)
-    with fs.open(http_server.url + "/large", block_size=block, cache_type=cache_type) as f:
+    with fs.open(http_server.url + "/large", block_size=block, cache_type="blockcache") as f:
         f.read(block)
         f.read(block)  # from here on by one response
         tracemalloc.start()
