@@ -5,11 +5,13 @@ The list of files is fetched as the instance is made; a file is fetched whole wh
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from fsspec._files.whole import WholeFile
 from fsspec._paths.paths import folder_error, url_text
+from fsspec.archive import MissingMemberError, where_missing
 from fsspec.implementations._remote.rest import RestFileSystem
 from fsspec.utils import infer_storage_options
 
@@ -93,7 +95,7 @@ class GistFileSystem(RestFileSystem):
             }
             for name in self.filenames or ():
                 if name not in found:
-                    raise FileNotFoundError(name)
+                    raise MissingMemberError(name, where_missing(what, name, found))
             self._listed_files = [found[name] for name in self.filenames or found]
             self.dircache[""] = self._listed_files
         return self._listed_files
@@ -129,7 +131,8 @@ class GistFileSystem(RestFileSystem):
         path = self._strip_protocol(path)
         found = [entry for entry in self._gist_files() if not path or entry["name"] == path]
         if path and not found:
-            raise FileNotFoundError(path)
+            names = (entry["name"] for entry in self._gist_files())
+            raise MissingMemberError(path, partial(where_missing, f"gist {self.gist_id}", path, names))
         return [dict(entry) for entry in found] if detail else [entry["name"] for entry in found]
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:

@@ -7,12 +7,14 @@ operation takes another.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._files.whole import WholeFile
 from fsspec._paths.paths import folder_error, url_text
 from fsspec._plans.globbing import has_magic
+from fsspec.archive import MissingMemberError, where_missing
 from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.utils import infer_storage_options
 
@@ -204,7 +206,9 @@ class GithubFileSystem(RestFileSystem):
         for entry in siblings:
             if entry["name"] == path:
                 return entry
-        raise FileNotFoundError(path)
+        names = (entry["name"] for entry in siblings)
+        place = f"{self.org}/{self.repo} at {ref}"
+        raise MissingMemberError(path, partial(where_missing, place, path, names))
 
     def info(self, path: str, sha: str | None = None, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path).strip("/")

@@ -354,6 +354,23 @@ def test_github_repository(github_server):
         fs.open("a.txt", "wb")
 
 
+@pytest.mark.parametrize("way", ["info", "ls"])
+def test_github_says_of_what_is_missing_in_a_listing_what_is_there(github_server, way):
+    fs = make("github", github_server)
+    told = r"^sub/b\.bim: not in o/r at main; is 'sub/b\.bin' meant\?"
+    with pytest.raises(FileNotFoundError, match=told) as caught:
+        getattr(fs, way)("sub/b.bim")
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("way", ["info", "ls", "cat_file", "open"])
+def test_a_gist_says_of_a_missing_file_what_is_there(github_server, way):
+    with pytest.raises(FileNotFoundError, match=r"^a\.tx: not in gist g; is 'a\.txt' meant\?"):
+        getattr(gists(github_server)("g"), way)("a.tx")
+    with pytest.raises(FileNotFoundError, match=r"^a\.tx: not in gist g at latest; is 'a\.txt' meant\?"):
+        gists(github_server)("g", filenames=["a.tx"])
+
+
 def test_github_lists_once(github_server):
     fs = make("github", github_server)
     fs.find("")
