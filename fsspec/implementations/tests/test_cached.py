@@ -23,6 +23,9 @@ from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
 from fsspec.tests.wdictfs import WritableDictFileSystem
 
+# the import put it in the place of the awaitable one
+importlib.import_module("fsspec.implementations.http_sync").unregister()
+
 
 @pytest.fixture(params=["blocking", "awaitable"])
 def target(request):
