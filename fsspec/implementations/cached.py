@@ -122,7 +122,8 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         for number, folder in enumerate(folders):
             for name in dict.fromkeys(names):
                 fn = os.path.join(folder, name)
-                if not self._is_partial(number, name) and not self._out_of_date(path, fn):
+                read_only = number < len(folders) - 1  # of the one that is written `hash_name` has looked
+                if not (read_only and self._is_partial(number, name)) and not self._out_of_date(path, fn):
                     self._note_use(fn)
                     yield fn
 
