@@ -17,6 +17,7 @@ import weakref
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -25,6 +26,7 @@ from fsspec import generic
 from fsspec._checks import forked
 from fsspec._fork import hooks
 from fsspec.asyn import AsyncFileSystem
+from fsspec.caching import caches
 from fsspec.callbacks import Callback
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
@@ -41,7 +43,8 @@ def test_examples_of_a_page(page, monkeypatch):
     monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(fsspec.config, "conf", dict(fsspec.config.conf))
-    failed, tried = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf8")
+    with patch.dict(_registry), patch.dict(caches):  # what a page registers
+        failed, tried = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf8")
     assert tried and not failed
 
 
