@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, wraps
-from io import IOBase
+from functools import wraps
 from typing import Any
 
-from fsspec._fork.variants import assign
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import ForkError
 
 
 def reading_layer(codec: Callable[..., Any], file: Any, path: str, mode: str = "rb") -> Any:
-    """What a codec makes of a file that is open for reading: an object of the codec's class, whose errors
-    name the ``path``."""
+    """What a codec makes of a file that is open for reading. Its errors name the ``path`` where it decodes in
+    Python, behind a buffer, as the codecs that come with this package do."""
     try:
         layer = codec(file, mode=mode)
     except Exception as error:  # of any codec; it is raised on
         name_file(error, path)
         raise
     if layer is not file:
-        kind: Any = type(layer)
-        with suppress(TypeError, AttributeError):  # a class written in C
-            layer._decoded_path = path
-            assign(layer, _naming_class(kind))
+        buffer = getattr(layer, "_buffer", layer)  # of gzip, bz2, lzma, lz4; a zstd file is one
+        for decoder, name in (
+            *((getattr(buffer, "raw", None), name) for name in _READING),
+            (layer, "_read1"),
+        ):
+            with suppress(
+                Exception
+            ):  # there is none, or it is in C, or a program's class with rules of its own
+                setattr(decoder, name, _naming(decoder, name, path))
     return layer
+
+
+_READING = "read", "readinto", "readall"
 
 
 def name_file(error: Exception, path: str) -> None:
@@ -39,28 +46,16 @@ def name_file(error: Exception, path: str) -> None:
             error.args = (f"{error.args[0]}, reading {shown}",)
 
 
-_READING = ("read", "read1", "readinto", "readinto1", "readline", "readlines", "peek", "seek", "__next__")
+def _naming(decoder: Any, name: str, path: str) -> Callable[..., Any]:
+    """A method of a decoder, to be put in its place."""
+    method, reference = getattr(type(decoder), name), weakref.ref(decoder)  # no cycle: it ends with its file
 
+    @wraps(method)
+    def call(*args: Any) -> Any:
+        try:
+            return method(reference(), *args)
+        except Exception as error:  # of any codec; it is raised on
+            name_file(error, path)
+            raise
 
-@lru_cache(maxsize=64)
-def _naming_class(cls: type) -> type:
-    """A class of files like ``cls`` whose errors of reading name the file."""
-
-    def naming(method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            try:
-                return method(self, *args, **kwargs)
-            except Exception as error:  # of any codec; it is raised on
-                name_file(error, self._decoded_path)
-                raise
-
-        return call
-
-    own = {name: naming(getattr(cls, name)) for name in _READING if _has_own(cls, name)}
-    return type(cls.__name__, (cls,), {**own, "__module__": cls.__module__, "__doc__": cls.__doc__})
-
-
-def _has_own(cls: type, name: str) -> bool:
-    """Whether a method does not only call another one of the class."""
-    return hasattr(cls, name) and getattr(cls, name) is not getattr(IOBase, name, None)
+    return call

@@ -92,7 +92,9 @@ class LocalRaw(io.RawIOBase):
         left = os.fstat(self._descriptor_number).st_size - self._raw_position
         out = os.pread(self._descriptor_number, max(left, 0) + 1, self._raw_position)
         self._raw_position += len(out)
-        return out if len(out) <= left or left < 0 else out + (super().readall() or b"")
+        if len(out) <= left:
+            return out  # it was cut meanwhile; else it may have grown, or is one of /proc, which say no size
+        return out + (super().readall() or b"") if out else out
 
     def write(self, data: ReadableBuffer) -> int:
         if not is_mine(self) and not self._check_writer("write to"):

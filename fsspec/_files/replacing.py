@@ -298,12 +298,12 @@ def _may_replace(target: str, before: os.stat_result | None, certainly: bool) ->
         os.close(fd)
 
 
-def _has_attributes(fd: int) -> bool:
+def _has_attributes(file: int | str) -> bool:
     """Whether a file has access lists or other attributes, which a new one would lack."""
     if not hasattr(os, "listxattr"):
         return False
     try:
-        return os.listxattr(fd) not in ([], ["security.selinux"])
+        return os.listxattr(file) not in ([], ["security.selinux"])
     except OSError:  # the filesystem has none
         return False
 
@@ -333,11 +333,15 @@ def _owner(found: os.stat_result | None) -> tuple[int, int] | None:
 def _rename(
     partial: str, target: str, before: os.stat_result | None, made: os.stat_result | None = None
 ) -> None:
-    """Give a file its name, with the permissions of the one that had it; ``made`` is what it has."""
+    """Give a file its name, with the permissions of the one that had it; ``made`` is what it has. What has
+    another owner or group, further names, or attributes keeps them: it is written over with the contents."""
     try:
         if before is not None:
+            made = made or os.stat(partial)
+            if before.st_nlink > 1 or _owner(made) != _owner(before) or _has_attributes(target):
+                raise OSError(errno.EPERM, "not to be replaced", target)
             mode = stat.S_IMODE(before.st_mode)
-            if stat.S_IMODE((made or os.stat(partial)).st_mode) != mode:
+            if stat.S_IMODE(made.st_mode) != mode:
                 os.chmod(partial, mode)
         os.replace(partial, target)
     except OSError:
@@ -345,27 +349,23 @@ def _rename(
             raise
         from shutil import copyfile  # not needed by import fsspec
 
-        copyfile(partial, target)  # a mount point, or where permissions cannot be changed
+        copyfile(partial, target)  # or a mount point, or where permissions cannot be changed
         os.unlink(partial)
 
 
 def name_beside(path: str) -> str | None:
-    """The name of a file beside the plain file at ``path``, to be written in its place; see `take_place`.
+    """An empty file beside the plain file at ``path``, to be written in its place; see `take_place`.
 
-    It is made here, empty, if not all may read the one at ``path``. None where ``path`` is to be written
-    directly: nothing is there, or no plain file, or one that may not be replaced, or in a folder that may not
-    be changed.
+    None where ``path`` is to be written directly: nothing is there, or no plain file, or one that may not be
+    replaced.
     """
     target, before = _behind_links(path)
     try:
         if before is None or not _may_replace(target, before, certainly=True):
             return None
         partial = _partial_name(target)
-        if before.st_mode & _READABLE_BY_ALL != _READABLE_BY_ALL:
-            open(partial, "xb", opener=_opener_like(before)).close()
-            os.utime(partial, ns=(0, 0))  # by which it shows whether it is written to
-        elif not os.access(os.path.dirname(partial) or ".", os.W_OK | os.X_OK):
-            return None
+        open(partial, "xb", opener=_opener_like(before)).close()
+        os.utime(partial, ns=(0, 0))  # by which it shows whether it is written to
     except OSError:
         return None
     return partial
@@ -376,7 +376,7 @@ def take_place(partial: str, path: str) -> None:
     target, before = _behind_links(path)
     with suppress(FileNotFoundError):
         made = os.stat(partial)
-        if made.st_mtime_ns:
+        if made.st_mtime_ns or made.st_size:
             _rename(partial, target, before, made)
         else:
             os.unlink(partial)

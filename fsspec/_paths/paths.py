@@ -101,11 +101,16 @@ def local_name(path: object, option: str) -> str:
     return os.path.expanduser(without_file_protocol(text))
 
 
+_FILE_URLS = "file://", "local://"
+
+
 def local_side(path: Any) -> Any:
     """The local path of a transfer, meant as `get` and `put` mean it: ``~`` is the user's folder, and
     ``file://`` is gone. What is no path stays as it is."""
     text = os.fspath(path) if hasattr(path, "__fspath__") else path
-    return os.path.expanduser(without_file_protocol(text)) if isinstance(text, str) else text
+    if not isinstance(text, str):
+        return text
+    return os.path.expanduser(without_file_protocol(text) if text.startswith(_FILE_URLS) else text)
 
 
 def common_prefix(paths: Iterable[str]) -> str:

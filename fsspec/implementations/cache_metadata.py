@@ -257,7 +257,12 @@ class CacheMetadata:
         return entry is not None and not self._is_ours(entry, path)
 
     def _is_ours(self, entry: Detail, path: str) -> bool:
-        return self._copy_source is None or entry.get("source") in (None, self._copy_source.note(path))
+        if self._copy_source is None:
+            return True
+        noted = entry.get("source")  # not by upstream, nor by releases before
+        return (
+            not self._copy_source.is_needed(path) if noted is None else noted == self._copy_source.note(path)
+        )
 
     def _own_key(self, path: str) -> str:
         return (

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import weakref
 import zipfile
 
 import pytest
@@ -396,3 +397,38 @@ def test_a_zstd_stream_of_random_bytes_that_was_cut_off_is_no_whole_one():
         with pytest.raises(EOFError), compr["zstd"](io.BytesIO(whole[:length]), mode="rb") as f:
             f.read()
     assert compr["zstd"](io.BytesIO(whole), mode="rb").read() == data
+
+
+def test_what_is_read_is_an_object_of_the_codec_s_class(tmp_path):
+    """Also where that class has rules of its own about attributes and subclasses."""
+
+    class Strict(gzip.GzipFile):
+        def __setattr__(self, name, value):
+            if name in ("read", "read1", "_read1"):
+                raise RuntimeError(name)
+            super().__setattr__(name, value)
+
+        def __init_subclass__(cls, **kwargs):
+            raise ValueError("no subclass")
+
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"abc"))
+    with fsspec.open(path, compression="gzip") as f:
+        assert type(f) is gzip.GzipFile and f.read() == b"abc"
+    with open(path, "rb") as raw:
+        layer = reading_layer(lambda f, mode: Strict(fileobj=f, mode=mode), raw, "the path")
+        assert type(layer) is Strict and layer.read() == b"abc"
+
+
+def test_a_file_that_is_dropped_ends_at_once():
+    """What names it in errors makes no cycle of it."""
+
+    class Raw(io.BytesIO):
+        pass
+
+    raw = Raw(gzip.compress(b"abc"))
+    ended = weakref.ref(raw)
+    layer = reading_layer(compr["gzip"], raw, "the path")
+    layer.read(1)
+    del layer, raw
+    assert ended() is None

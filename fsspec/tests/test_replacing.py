@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from contextlib import suppress
 
 import pytest
 
@@ -340,17 +341,52 @@ def test_a_full_disk_leaves_the_old_file_and_is_told_of_by_its_name(tmp_path):
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 @pytest.mark.parametrize("mode", [0o644, 0o600])
-def test_a_file_beside_is_made_first_only_where_not_all_may_read(mode, tmp_path):
+def test_a_file_beside_is_made_first_with_no_more_permissions(mode, tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"before")
     path.chmod(mode)
     partial = name_beside(str(path))
-    made = os.path.exists(partial)
-    assert made == (mode == 0o600) and (not made or os.stat(partial).st_mode & 0o777 == 0o600)
+    assert os.stat(partial).st_mode & 0o777 == mode
     with open(partial, "wb") as f:
         f.write(b"after")
     take_place(partial, str(path))
     assert path.read_bytes() == b"after" and path.stat().st_mode & 0o777 == mode
     assert os.listdir(tmp_path) == ["x"]
     take_place(name_beside(str(path)), str(path))  # nothing was written
+    assert path.read_bytes() == b"after" and os.listdir(tmp_path) == ["x"]
+
+
+def test_a_file_beside_that_was_written_long_ago_takes_the_place(tmp_path):
+    """By a backend that gives what it downloads the time of the original, here the epoch."""
+    path = tmp_path / "x"
+    path.write_bytes(b"before")
+    partial = name_beside(str(path))
+    with open(partial, "r+b") as f:
+        f.write(b"after")
+    os.utime(partial, (0, 0))
+    take_place(partial, str(path))
+    assert path.read_bytes() == b"after" and os.listdir(tmp_path) == ["x"]
+
+
+def test_what_a_new_file_would_lack_stays(tmp_path, m):
+    """Further names, attributes, and owner and group where a program may give them away."""
+    m.pipe_file("/a", b"after")
+    path, other = tmp_path / "x", tmp_path / "other"
+    path.write_bytes(b"before")
+    os.link(path, other)
+    m.get_file("/a", str(path))
+    assert other.read_bytes() == b"after" and path.samefile(other)
+    other.unlink()
+    if hasattr(os, "setxattr"):
+        with suppress(OSError):  # a filesystem without attributes
+            os.setxattr(path, "user.note", b"1")
+            m.get("/a", str(path))
+            assert os.getxattr(path, "user.note") == b"1"
+            os.removexattr(path, "user.note")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        os.chown(path, 1, 2)
+        path.chmod(0o640)
+        m.get("/a", str(path))
+        found = path.stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1, 2, 0o640)
     assert path.read_bytes() == b"after" and os.listdir(tmp_path) == ["x"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -19,10 +20,17 @@ from fsspec._paths.urls import protocols_of
 from fsspec.spec import AbstractFileSystem
 
 _WHERE = frozenset(
-    "account_name base_url endpoint endpoint_url fo fs host instance org path port ref remote_protocol repo"
-    " sha share sync_fs target_protocol url".split()
+    "account_host account_name base_url bucket container drive endpoint endpoint_url fo fs gist_id host"
+    " hostname instance org path port ref remote_protocol repo rev root server sha share sync_fs"
+    " target_protocol url".split()
 )
 """Options that say where the files of a filesystem are."""
+
+_USERS = frozenset(["user", "username"])
+"""What says so beside a ``host``, which may show each user another folder."""
+
+_PATHS = frozenset("base_url fo path root url".split())
+"""Those that may be paths of this machine."""
 
 _LOCAL = (None, "file", "local")
 
@@ -34,20 +42,25 @@ class Source:
     """
 
     def __init__(self, fs: AbstractFileSystem, compression: str | None) -> None:
-        described = _described(fs)
+        self._source_fs, self._compression = fs, compression
+
+    @cached_property
+    def _description(self) -> tuple[str, bool]:
+        """The digest, and whether options say where the files are; when it is first needed, as references may
+        be many."""
+        described = _described(self._source_fs)
         text = json.dumps(described, sort_keys=True, default=str)
-        self._digest = sha256(text.encode()).hexdigest()[:32]
-        self._is_elsewhere = bool(described[1])
-        self._compression = compression
+        return sha256(text.encode()).hexdigest()[:32], bool(described[1])
 
     def note(self, path: str) -> str:
         """What is noted of a copy of a path."""
         codec = get_compression(path, self._compression)
-        return self._digest if codec is None else f"{self._digest} {codec}"
+        digest = self._description[0]
+        return digest if codec is None else f"{digest} {codec}"
 
     def is_needed(self, path: str) -> bool:
         """Whether the path alone does not say what its copy is: options say where, or it is decompressed."""
-        return self._is_elsewhere or get_compression(path, self._compression) is not None
+        return self._description[1] or get_compression(path, self._compression) is not None
 
 
 def named_for(name: str, note: str) -> str:
@@ -72,33 +85,41 @@ def _where(options: dict[str, Any]) -> dict[str, Any]:
     protocol = protocols_of(behind)[0] if isinstance(behind, AbstractFileSystem) else None
     protocol = options.get("target_protocol") or protocol
     found: dict[str, Any] = {}
+    where = _WHERE | _USERS if "host" in options else _WHERE
     for name, value in options.items():
         if name == "target_protocol" and not {"fo", "fs"}.isdisjoint(options):
             continue  # part of the place
-        if name in _WHERE and value is not None:
-            found[name] = _place(value, protocol)
+        if name in where and value is not None:
+            found[name] = _place(name, value, protocol)
         elif isinstance(value, dict) and (inner := _where(value)):
             found[str(name)] = inner
     return found
 
 
-def _place(value: Any, protocol: Any) -> Any:
+def _place(name: str, value: Any, protocol: Any) -> Any:
     """One such option, without credentials, as what JSON can hold."""
     if isinstance(value, AbstractFileSystem):
         return _described(value)
     if hasattr(value, "fs") and isinstance(
         getattr(value, "path", None), str
     ):  # an open file, or an `OpenFile`
-        return [_place(value.fs, None), value.path]
+        return [_place(name, value.fs, None), value.path]
     if isinstance(value, (str, os.PathLike)):
         text = os.fspath(value)
+        if name not in _PATHS:
+            return text
         if "://" not in text and "::" not in text:
             return os.path.abspath(local_name(text, "fo")) if protocol in _LOCAL else f"{protocol}://{text}"
         if text.startswith(("file://", "local://")):
             return os.path.abspath(local_name(text, "fo"))
         return without_credentials(text)
     if isinstance(value, dict) and any(isinstance(each, AbstractFileSystem) for each in value.values()):
-        return {str(name): _place(each, None) for name, each in value.items()}
+        return {str(key): _place(name, each, None) for key, each in value.items()}
     if isinstance(value, (int, float, dict, list, tuple, bytes)):
         return sha256(repr(value).encode()).hexdigest()
-    return os.urandom(16).hex()  # an object that nobody can find again: no other instance has its files
+    file = getattr(value, "name", None)
+    if isinstance(file, str) and os.path.exists(file):  # an open file of this machine
+        return os.path.abspath(file)
+    if hasattr(value, "read"):
+        return os.urandom(16).hex()  # a file in memory, which nobody can find again
+    return f"{type(value).__module__}.{type(value).__qualname__}"  # a client, as those of pyarrow

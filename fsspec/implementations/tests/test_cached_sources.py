@@ -78,7 +78,8 @@ def test_compressed_and_decompressed_copies(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
-def test_an_entry_that_notes_no_source_is_taken_as_before(kind, archives, m, tmp_path):
+def test_an_entry_that_notes_no_source_is_taken_where_the_path_says_it(kind, archives, m, tmp_path):
+    """Of an archive it may be that of another one; older releases, and upstream, note nothing."""
     m.pipe_file("/p", b"memory")
     for url in ("memory://p", f"zip://in/a.csv::{archives[0]}"):
         folder = tmp_path / url[:3]
@@ -88,11 +89,10 @@ def test_an_entry_that_notes_no_source_is_taken_as_before(kind, archives, m, tmp
         detail["uid"] = detail["uid"].partition("#source:")[0]
         (folder / detail["fn"]).write_bytes(expected.upper())
         (folder / "cache").write_text(json.dumps({key.partition("#")[0]: detail}))
-        assert read(kind, url, folder) == expected.upper()
-        fsspec.filesystem(kind, target_protocol=url[:3].replace("mem", "memory"), cache_storage=str(folder),
-                          target_options={"fo": archives[0]} if url[0] == "z" else {}).pop_from_cache(
-            "/p" if url[0] == "m" else "in/a.csv")  # fmt: skip
-        assert read(kind, url, folder) == expected
+        assert read(kind, url, folder) == (expected.upper() if url[0] == "m" else expected)
+    memory = fsspec.filesystem(kind, target_protocol="memory", cache_storage=str(tmp_path / "mem"))
+    memory.pop_from_cache("/p")
+    assert read(kind, "memory://p", tmp_path / "mem") == b"memory"
 
 
 def test_where_a_filesystem_is_says_the_note_and_no_secret_does(archives, tmp_path):
@@ -128,6 +128,27 @@ def test_the_note_is_the_same_in_another_process_and_folder(archives, tmp_path, 
     )
     note = Source(fsspec.filesystem("zip", fo="one.zip", skip_instance_cache=True), None).note("x")
     assert run(program).strip() == note
+    with open("one.zip", "rb") as archive:
+        assert Source(fsspec.filesystem("zip", fo=archive), None).note("x") == note
+
+
+def test_the_note_of_what_is_no_path_is_the_same_in_each_folder(archives, tmp_path, monkeypatch):
+    """Also of an object that is no file, as clients of pyarrow are."""
+
+    class Hosted(type(fsspec.filesystem("memory"))):
+        protocol, cachable = "hosted", False
+
+    def notes():
+        options = (
+            *({"host": "h", "username": name} for name in "uv"),
+            *({"gist_id": name, "username": name} for name in "ab"),
+            {"share": "s", "fs": object()},
+        )
+        return [Source(Hosted(**each), None).note("x") for each in options]
+
+    before = notes()
+    monkeypatch.chdir(tmp_path)
+    assert notes() == before and len(set(before)) == 5
 
 
 @pytest.mark.parametrize("several", [False, True], ids=["one folder", "read-only folder"])

@@ -866,3 +866,24 @@ def test_text_is_read_whole_without_a_buffer(tmp_path):
         assert next(f) == "one\n" and f.read() == "two\n"
     with pytest.raises(ValueError, match="closed"):
         f.buffer.seekable()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+@pytest.mark.parametrize("mode", ["r", "rb"])
+def test_a_file_that_says_no_size_is_read_whole(mode):
+    with open("/proc/self/status") as f:
+        names = [line.split(":")[0] for line in f]
+    with fsspec.open("/proc/self/status", mode) as f:
+        found = f.read()
+    assert [line.split(":")[0] for line in (found if mode == "r" else found.decode()).splitlines()] == names
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a name that Windows does not have")
+def test_a_name_that_begins_like_a_protocol_is_a_name(m, tmp_path, monkeypatch):
+    """Of one file as of several; ``file://`` begins a URL."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file:note").write_bytes(b"abc")
+    m.put_file("file:note", "/top/p")
+    m.get_file("/top/p", "file:copy")
+    m.get_file("/top/p", f"file://{tmp_path}/url")
+    assert sorted(os.listdir()) == ["file:copy", "file:note", "url"]
