@@ -21,19 +21,11 @@ def reading_layer(codec: Callable[..., Any], file: Any, path: str, mode: str = "
         name_file(error, path)
         raise
     if layer is not file:
-        buffer = getattr(layer, "_buffer", layer)  # of gzip, bz2, lzma, lz4; a zstd file is one
-        for decoder, name in (
-            *((getattr(buffer, "raw", None), name) for name in _READING),
-            (layer, "_read1"),
-        ):
-            with suppress(
-                Exception
-            ):  # there is none, or it is in C, or a program's class with rules of its own
+        raw = getattr(getattr(layer, "_buffer", layer), "raw", None)  # of gzip, bz2, lzma, lz4, zstd
+        for decoder, name in (raw, "read"), (raw, "readinto"), (raw, "readall"), (layer, "_read1"):  # of zip
+            with suppress(Exception):  # it has none, or is in C, or of a program, with rules of its own
                 setattr(decoder, name, _naming(decoder, name, path))
     return layer
-
-
-_READING = "read", "readinto", "readall"
 
 
 def name_file(error: Exception, path: str) -> None:
