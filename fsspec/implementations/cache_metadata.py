@@ -3,11 +3,13 @@
 The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
 ``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the
 blocks that it has), ``time`` (of the copying, seconds since the epoch), ``uid`` (what the
-store had for the original then); for copies in blocks also ``size`` and ``blocksize``.  At the end of
-``uid`` is the source: which filesystem the copy is of, and the codec by which it was decompressed, see
-`_cached.sources`; in memory it is ``source``.  Upstream, whose entries have the same keys, notes none; such
-an entry is taken for what is asked for.  The key of an entry is the path, and
-has the source in it where the path is not enough, or where another source has the path already.
+store had for the original then); for copies in blocks also ``size`` and ``blocksize``.
+
+At the end of ``uid`` is the source, in memory ``source``: which filesystem the copy is of,
+and the codec by which it was decompressed, see `_cached.sources`. Upstream, whose entries
+have the same keys, notes none, nor did earlier releases; such an entry is taken only where
+the path is enough to say what it is of. The key of an entry is the path, and has the source
+in it where the path is not enough, or where another source has the path already.
 
 Several processes may use a folder.  A table is replaced by one rename, never written in
 place; who saves takes the changes of others first and adds its own, under a lock on the
