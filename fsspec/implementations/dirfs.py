@@ -79,6 +79,10 @@ _SOURCES = {("copy", "path1"), ("get", "rpath"), ("mv", "path1")}
 """Where ``"/"`` stands for what is in the folder: by its name the folder would be copied into a folder."""
 
 
+class NoFolderError(ValueError, AttributeError):
+    """Neither a folder nor a filesystem was given. Also an AttributeError, which upstream raises."""
+
+
 class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     """A folder of another filesystem as a filesystem.
 
@@ -95,8 +99,8 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
     Raises
     ------
-    ValueError
-        neither a folder nor a filesystem is given
+    NoFolderError
+        a ValueError and an AttributeError: neither a folder nor a filesystem is given
     """
 
     protocol: ClassVar[str] = "dir"
@@ -119,7 +123,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
     ) -> None:
         super().__init__(**storage_options)
         if fs is None and target_protocol is None and path is None and fo is None:
-            raise ValueError(
+            raise NoFolderError(
                 "no folder is named: write dir://NAME::URL-OF-THE-FOLDER, or give path=, and fs= or"
                 " target_protocol= if it is not local"
             )

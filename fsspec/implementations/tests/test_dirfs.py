@@ -165,9 +165,10 @@ def test_top_of_the_other(other, path):
     assert DirFileSystem(path, other).find("") == ["r/one", "r/sub/two", "rx/z", "secret"]
 
 
+@pytest.mark.parametrize("kind", [ValueError, AttributeError])
 @pytest.mark.parametrize("make", [DirFileSystem, lambda: fsspec.open("dir://name")])
-def test_of_nothing_it_is_an_error_that_says_what_to_give(make):
-    with pytest.raises(ValueError, match="dir://NAME::URL-OF-THE-FOLDER, or give path="):
+def test_of_nothing_it_is_an_error_that_says_what_to_give(make, kind):
+    with pytest.raises(kind, match="dir://NAME::URL-OF-THE-FOLDER, or give path="):
         make()
 
 
