@@ -159,6 +159,7 @@ class FSMap(MutableMapping[str, bytes]):
         found = self.fs.cat(plain, on_error="return") if plain else {}
         found.update((path, self._read_all(path)) for path in paths.values() if path not in found)
         out: dict[str, Any] = {}
+        missing: KeyError | None = None
         for key, path in paths.items():
             value = found.get(path, _NOTHING)
             if value is _NOTHING:
@@ -166,11 +167,14 @@ class FSMap(MutableMapping[str, bytes]):
             if isinstance(value, BaseException):
                 if isinstance(value, self.missing_exceptions):
                     value = KeyError(key)
-                if on_error == "raise":
+                    missing = missing or value
+                elif on_error == "raise":
                     raise value
-                if on_error == "omit":
+                if on_error != "return":
                     continue
             out[key] = value
+        if missing and on_error == "raise":  # only once it is known that nothing else went wrong
+            raise missing
         return out
 
     def _read_all(self, path: str) -> bytes | Exception:

@@ -43,6 +43,12 @@ _HAS_PREAD = hasattr(os, "preadv")  # files can be read at an explicit position
 _CLOSED = "I/O operation on closed file."
 
 
+def raw_mode(mode: str) -> str:
+    """A mode in the form of `io.FileIO`."""
+    plus = "+" in mode
+    return ("r" if plus and "w" in mode else mode.replace("b", "").replace("+", "")) + "b" + "+" * plus
+
+
 class LocalRaw(io.RawIOBase):
     """A plain file by its descriptor, with a position of its own.
 
@@ -64,8 +70,7 @@ class LocalRaw(io.RawIOBase):
     @property
     def mode(self) -> str:
         """In the form of `io.FileIO`, since code that detaches it expects one."""
-        plus = "+" in self._mode
-        return ("r" if plus and self._mode[0] == "w" else self._mode[0]) + "b" + "+" * plus
+        return raw_mode(self._mode)
 
     def fileno(self) -> int:
         if self.closed:  # the number may have been reused
@@ -455,7 +460,12 @@ class LocalFileOpener(io.IOBase):
             if self._inherited_writer() and is_dropping_writes():
                 return len(args[0])
             self._check_writer("write to")
-        return (self._buffered_file or self.f).write(*args, **kwargs)
+        try:
+            return (self._buffered_file or self.f).write(*args, **kwargs)
+        except ValueError:  # a closed file, perhaps of those that are never written to
+            if not self.closed or self.writable():
+                raise
+            raise io.UnsupportedOperation("write") from None
 
     def truncate(self, size: int | None = None) -> int:
         self._check_writer("truncate")

@@ -140,10 +140,10 @@ def pipe(
     contents: Mapping[str, ReadableBuffer | None] = {path: value} if isinstance(path, str) else path
     if not isinstance(contents, Mapping):
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
-    if not fs.async_impl:
-        contents = {fs._strip_protocol(p): data for p, data in contents.items()}
+    # in the order given: of two names of one file the last one has its say
+    strip = (lambda p: p) if fs.async_impl else fs._strip_protocol
     callback, kwargs = split_callback(kwargs)
-    calls = [call("pipe_file", p, data, **kwargs) for p, data in contents.items()]
+    calls = [call("pipe_file", strip(p), data, **kwargs) for p, data in contents.items()]
     return (yield from _with_progress(calls, callback, batch_size))
 
 

@@ -344,5 +344,5 @@ def du(
     if unknown:
         calls = (call("info", name) for name in unknown)
         found.update(zip(unknown, (yield from together(calls, len(unknown)))))
-    sizes = {name: entry["size"] for name, entry in found.items()}
+    sizes = {entry.get("name", name): entry["size"] for name, entry in found.items()}
     return sum(size or 0 for size in sizes.values()) if total else sizes

@@ -164,6 +164,18 @@ def test_pipe(fs):
         fs.pipe(["t/a"], b"")
 
 
+def test_of_two_names_of_one_file_the_last_one_is_written_last():
+    written = []
+
+    class Aliased(DictFileSystem):
+        def pipe_file(self, path, value, mode="overwrite", **kwargs):
+            written.append((path, value))
+
+    fs = Aliased()
+    fs.pipe({"a": b"1", "/a": b"2", f"{fs.protocol}://a": b"3"})
+    assert written == [("a", b"1"), ("/a", b"2"), ("a", b"3")]
+
+
 def test_rm(fs):
     fs.rm("r/one")
     fs.rm(["r/two.txt", "r/sub/three"])

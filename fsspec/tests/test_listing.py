@@ -445,6 +445,20 @@ def test_du(fs):
     assert fs.disk_usage("r", maxdepth=1) == 3
 
 
+def test_du_names_what_it_is_told_by_the_name_in_its_entry():
+    class Slashes(AsyncDictFileSystem):
+        """Takes a path with a slash in front, which its listings do not have."""
+
+        async def _info(self, path, **kwargs):
+            return await super()._info(path.lstrip("/"), **kwargs)
+
+        async def _ls(self, path, detail=True, **kwargs):
+            return await super()._ls(path.lstrip("/"), detail, **kwargs)
+
+    fs = Slashes({"r/sub/deep/four.txt": b"4444"})
+    assert fs.du("/r/sub/deep", total=False, withdirs=True) == {"r/sub/deep": 0, "r/sub/deep/four.txt": 4}
+
+
 def test_du_asks_for_no_more_than_listings(fs):
     fs.du("r")
     assert sorted(fs.asked) == sorted(FOLDERS)

@@ -68,6 +68,15 @@ def test_missing_keys(mapper):
     assert mapper.getitems([]) == {}
 
 
+def test_of_several_keys_another_error_is_raised_before_that_of_a_missing_one(tmp_path):
+    (tmp_path / "folder").mkdir()
+    mapper = fsspec.get_mapper(str(tmp_path), missing_exceptions=(FileNotFoundError,))
+    for keys in ["aa", "folder"], ["folder", "zz"]:
+        with pytest.raises(IsADirectoryError):
+            mapper.getitems(keys)
+        assert mapper.getitems(keys, on_error="omit") == {}
+
+
 def test_keys_are_no_patterns(mapper):
     """Whatever others the brackets of one would match."""
     mapper.fs.makedirs(mapper.root, exist_ok=True)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.at_exit import close_at_exit
-from fsspec._files.local_file import LocalFileOpener
+from fsspec._files.local_file import LocalFileOpener, raw_mode
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.variants import assign
@@ -110,6 +110,7 @@ class LocalTempFile:
         return not is_mine(self) or self.fh.closed
 
     def __enter__(self) -> LocalTempFile:
+        self.mode = raw_mode(self.mode)  # upstream gives the built-in file here
         return self
 
     def __exit__(

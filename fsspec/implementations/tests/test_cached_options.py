@@ -775,6 +775,14 @@ def test_a_file_that_must_not_be_there_says_its_mode(kind, tmp_path):
         assert f.mode == "xb"
 
 
+@pytest.mark.parametrize("kind", ["filecache", "simplecache"])
+@pytest.mark.parametrize(("mode", "told"), [("r+b", "rb+"), ("w+b", "rb+"), ("a+b", "ab+"), ("wb", "wb")])
+def test_mode_is_that_of_a_built_in_file_within_a_with_statement(kind, mode, told, tmp_path):
+    c = make(kind, WritableDictFileSystem({"r/x": b"x"}), tmp_path)
+    with c.open("r/x", mode) as f:
+        assert f.mode == told
+
+
 @pytest.mark.parametrize("kind", ["blockcache", "filecache", "simplecache"])
 def test_instances_of_caches_are_forgotten(kind, tmp_path):
     options = {"target_protocol": "memory", "cache_storage": str(tmp_path)}

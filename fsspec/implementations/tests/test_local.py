@@ -486,6 +486,8 @@ def test_closed_file_answers_as_a_builtin_one(fs, top, mode):
     for act in (f.fileno, f.seekable, f.flush, f.tell):
         with pytest.raises(ValueError, match="closed"):
             act()
+    with pytest.raises(io.UnsupportedOperation if mode == "rb" else ValueError):
+        f.write("" if mode in ("r", "w") else b"")
     assert f.closed and f.name == path
     f.close()
 
