@@ -284,7 +284,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
 
     if mode not in ("w", "wb", "wt"):
         raise ValueError(f"atomic_write replaces the whole of {path}: its mode is 'wb' or 'w', not {mode!r}")
-    with replacing(path) as f:
+    with replacing(path, read_only=True) as f:
         if mode == "wb":
             yield f
         else:

@@ -60,6 +60,7 @@ class LocalRaw(io.RawIOBase):
     closed = False  # a plain attribute, since the buffer reads it at each call
     _descriptor_number = -1  # until it is constructed
     _named_path: str | None = None  # for errors
+    _kept_in: str | None = None  # the folder of the file, where it has another name until a transaction ends
 
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
         self._descriptor_number = fd
@@ -111,6 +112,9 @@ class LocalRaw(io.RawIOBase):
                 count = os.pwrite(self._descriptor_number, data, self._raw_position)
         except OSError as error:
             error.filename = self._named_path
+            if self._kept_in is not None:
+                where = f"in {self._kept_in!r}, where it is until the transaction ends"
+                error.strerror = f"{error.strerror} {where}"
             raise
         self._raw_position += count
         return count
@@ -365,6 +369,8 @@ class LocalFileOpener(io.IOBase):
                     shutil.copyfile(self.path, self.temp)
                     self._appends_from = osp.getsize(self.temp)
                 self.f, size = _open_buffered(self.temp, self.mode.replace("x", "w"))
+                if isinstance(raw := getattr(self.f, "raw", None), LocalRaw):
+                    raw._named_path, raw._kept_in = self.path, osp.dirname(self.temp)
             except BaseException:  # an interrupt, too, leaves no temporary file
                 with suppress(FileNotFoundError):
                     os.unlink(self.temp)
@@ -531,7 +537,7 @@ class LocalFileOpener(io.IOBase):
             os.unlink(self.temp)
             return
         try:
-            mode = stat.S_IMODE(os.stat(self.path).st_mode)
+            mode = stat.S_IMODE(os.stat(self.path).st_mode) & ~(stat.S_ISUID | stat.S_ISGID)  # of its owner
         except FileNotFoundError:
             mode = 0o666 & ~get_umask()
         os.chmod(self.temp, mode)
@@ -542,9 +548,9 @@ class LocalFileOpener(io.IOBase):
         try:
             os.replace(self.temp, self.path)
         except OSError as error:
-            if error.errno != errno.EXDEV:
+            if error.errno != errno.EXDEV and not osp.isfile(self.path):
                 raise OSError(error.errno, error.strerror, self.path) from error
-            with replacing(self.path) as f, open(self.temp, "rb") as source:
+            with replacing(self.path, read_only=True) as f, open(self.temp, "rb") as source:
                 shutil.copyfileobj(source, f)
             with suppress(PermissionError):  # network mounts refuse it; the file is there
                 os.chmod(self.path, mode)

@@ -26,6 +26,7 @@ from fsspec._paths.paths import folder_error, hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 
 _READABLE_BY_ALL = 0o044
+_RUNS_AS = stat.S_ISUID | stat.S_ISGID
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _under_way: set[Any] = set()
 _in_place: set[str] = set()
@@ -95,26 +96,51 @@ class replacing:
 
     A link is followed, and an existing file keeps its permissions.  What is not a plain
     file (a terminal, a pipe) is written directly, as is a file in a folder where no other
-    may be made, and one whose name is given to `in_place`.
+    can be made, one that is named by a descriptor (``/dev/stdout``), and one whose name is
+    given to `in_place`.
 
-    Raises IsADirectoryError if the path ends in a separator.
+    ``read_only``: also a file is replaced that may not be written to, where its folder allows that.
+
+    Raises IsADirectoryError if the path ends in a separator, and PermissionError for a file that may not be
+        written to.
     """
 
-    __slots__ = ("_before", "_file", "_owner", "_partial", "_target", "buffering", "mode", "path")
+    __slots__ = (
+        "_before",
+        "_file",
+        "_owner",
+        "_partial",
+        "_read_only",
+        "_target",
+        "buffering",
+        "mode",
+        "path",
+    )
 
     _file: Any
 
-    def __init__(self, path: str | os.PathLike[str], mode: str = "wb", buffering: int = -1) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        mode: str = "wb",
+        buffering: int = -1,
+        read_only: bool = False,
+    ) -> None:
         self.path = os.fspath(path)
         self.mode = mode
         self.buffering = buffering
+        self._read_only = read_only
 
     def __enter__(self) -> IO[bytes]:
         path = self.path
         _check_is_file(path)
         direct = path in _in_place
         target, before = (path, None) if direct else _behind_links(path)
-        direct = direct or (before is not None and not stat.S_ISREG(before.st_mode))
+        try:
+            direct = direct or not _may_replace(target, before, path, certainly=True)
+        except PermissionError:
+            if not self._read_only:
+                raise
         self._target, self._before, self._partial = target, before, None if direct else _partial_name(target)
         try:
             f = self._open()
@@ -134,8 +160,8 @@ class replacing:
                 return open(target, mode, self.buffering)
             return open(partial, mode.replace("w", "x"), self.buffering, opener=_opener_like(self._before))
         except OSError as error:
-            if isinstance(error, PermissionError) and self._before is not None and partial is not None:
-                self._partial = None
+            if self._before is not None and partial is not None and error.errno not in _FULL:
+                self._partial = None  # no other file can be made there
                 return open(target, mode, self.buffering)
             error.filename = self.path  # that it is written under another name is nobody's concern
             raise
@@ -221,10 +247,10 @@ def write_whole(
     target, before = _behind_links(path)
     if exclusive and before is not None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-    if atomic is False or not _may_replace(target, before, certainly=bool(atomic)):
+    if atomic is False or not _may_replace(target, before, path, certainly=bool(atomic)):
         if exclusive:
             open(target, "xb").close()
-        write(target)
+        _write_over(write, target, before, size, path)
         return
     partial = _partial_name(target)
     done = False
@@ -241,7 +267,7 @@ def write_whole(
                 raise
             with suppress(OSError):
                 os.unlink(partial)
-            write(target)  # no other file can be made here
+            _write_over(write, target, before, size, path)  # no other file can be made here
             return
         if exclusive:
             link_new(partial, target)
@@ -252,7 +278,7 @@ def write_whole(
             done = True
         else:
             os.unlink(partial)  # what it takes up may be needed
-            write(target)
+            _write_over(write, target, before, size, path)
     finally:
         if not done:
             with suppress(OSError):  # it was never made, or the first error is what counts
@@ -260,15 +286,25 @@ def write_whole(
 
 
 def _behind_links(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | None]:
-    """The path behind links, and what is there."""
+    """The path behind links, and what is there; a link that names an open file by its descriptor stays.
+
+    Raises OSError for links that lead to each other."""
     name = os.fspath(path)
     try:
         found = os.lstat(name)
-        if stat.S_ISLNK(found.st_mode):
-            name = os.path.realpath(name)
-            found = os.stat(name)
     except OSError:
         return name, None
+    if not stat.S_ISLNK(found.st_mode):
+        return name, found
+    try:
+        found = os.stat(name)
+    except FileNotFoundError:
+        return os.path.realpath(name), None
+    while os.path.islink(name):
+        folder = os.path.realpath(os.path.dirname(name))
+        if folder.startswith("/proc/"):  # the file may have another name by now, or be a pipe
+            break
+        name = os.path.join(folder, os.readlink(name))
     return name, found
 
 
@@ -284,28 +320,32 @@ def _opener_like(before: os.stat_result | None) -> Callable[[str, int], int] | N
     return functools.partial(os.open, mode=stat.S_IMODE(before.st_mode) & 0o777 | stat.S_IWUSR)
 
 
-def _may_replace(target: str, before: os.stat_result | None, certainly: bool) -> bool:
-    """Whether another file may take the place of the one that is there."""
+def _may_replace(target: str, before: os.stat_result | None, path: str, certainly: bool) -> bool:
+    """Whether another file may take the place of the one that is there. Raises OSError, which names the
+    ``path``, where that may not be written to."""
     if before is None:
         return True
-    if not stat.S_ISREG(before.st_mode):
+    if not stat.S_ISREG(before.st_mode) or (target != path and os.path.islink(target)):
         return False
-    # what may not be written to is not replaced either
-    fd = new_descriptor(os.open, target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        return certainly or (before.st_nlink == 1 and not _has_attributes(fd) and _is_unused(fd))
+        fd = new_descriptor(os.open, target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        error.filename = path
+        raise
+    try:
+        return certainly or (before.st_nlink == 1 and not _attributes(fd) and _is_unused(fd))
     finally:
         os.close(fd)
 
 
-def _has_attributes(file: int | str) -> bool:
-    """Whether a file has access lists or other attributes, which a new one would lack."""
-    if not hasattr(os, "listxattr"):
-        return False
-    try:
-        return os.listxattr(file) not in ([], ["security.selinux"])
-    except OSError:  # the filesystem has none
-        return False
+def _attributes(file: int | str) -> dict[str, bytes]:
+    """The access lists and other attributes of a file, which another one may lack."""
+    found = {}
+    with suppress(AttributeError, OSError):  # the system or the filesystem has none
+        for name in os.listxattr(file):
+            if name != "security.selinux":
+                found[name] = os.getxattr(file, name)
+    return found
 
 
 def _is_unused(fd: int) -> bool:
@@ -334,13 +374,19 @@ def _rename(
     partial: str, target: str, before: os.stat_result | None, made: os.stat_result | None = None
 ) -> None:
     """Give a file its name, with the permissions of the one that had it; ``made`` is what it has. What has
-    another owner or group, further names, or attributes keeps them: it is written over with the contents."""
+    another owner or group, further names, or attributes keeps them: it is written over with the contents.
+    So is what runs as its owner or group, for who writes to it may lose that."""
     try:
         if before is not None:
+            with suppress(OSError):  # it was removed meanwhile
+                before = os.stat(target)
             made = made or os.stat(partial)
-            if before.st_nlink > 1 or _owner(made) != _owner(before) or _has_attributes(target):
-                raise OSError(errno.EPERM, "not to be replaced", target)
             mode = stat.S_IMODE(before.st_mode)
+            if before.st_nlink > 1 or mode & _RUNS_AS or _owner(made) != _owner(before):
+                raise OSError(errno.EPERM, "not to be replaced", target)
+            attributes = _attributes(target)
+            if attributes and not attributes.items() <= _attributes(partial).items():
+                raise OSError(errno.EPERM, "not to be replaced", target)
             if stat.S_IMODE(made.st_mode) != mode:
                 os.chmod(partial, mode)
         os.replace(partial, target)
@@ -349,8 +395,26 @@ def _rename(
             raise
         from shutil import copyfile  # not needed by import fsspec
 
-        copyfile(partial, target)  # or a mount point, or where permissions cannot be changed
+        # or a mount point, or where permissions cannot be changed
+        _write_over(functools.partial(copyfile, partial), target, before, os.path.getsize(partial), target)
         os.unlink(partial)
+
+
+def _write_over(
+    write: Callable[[str], Any], target: str, before: os.stat_result | None, size: int, path: str
+) -> None:
+    """Have ``write`` write to a file directly, as `write_whole`. One that is there stays as it is where the
+    disk has no room for ``size`` bytes in its place."""
+    try:
+        if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "statvfs"):
+            disk = os.statvfs(target)
+            free = (disk.f_bavail if os.geteuid() else disk.f_bfree) * disk.f_frsize
+            if disk.f_blocks and size > free + before.st_blocks * 512:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        write(target)
+    except OSError as error:
+        name_target(error, None, path)
+        raise
 
 
 def name_beside(path: str) -> str | None:
@@ -359,9 +423,9 @@ def name_beside(path: str) -> str | None:
     None where ``path`` is to be written directly: nothing is there, or no plain file, or one that may not be
     replaced.
     """
-    target, before = _behind_links(path)
     try:
-        if before is None or not _may_replace(target, before, certainly=True):
+        target, before = _behind_links(path)
+        if before is None or not _may_replace(target, before, path, certainly=True):
             return None
         partial = _partial_name(target)
         open(partial, "xb", opener=_opener_like(before)).close()

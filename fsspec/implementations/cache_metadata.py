@@ -37,7 +37,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
 from fsspec._files.descriptors import new_descriptor
-from fsspec._files.replacing import file_state, write_all
+from fsspec._files.replacing import file_state, name_target, write_all
 from fsspec._fork import hooks
 from fsspec.implementations._cached.folders import is_inside, part_in, remove
 
@@ -186,7 +186,8 @@ class CacheMetadata:
                 if self._file_mode != 0o600 and hasattr(os, "fchmod"):
                     os.fchmod(f.fileno(), self._file_mode)  # whatever the umask is, as for the folder
             os.replace(part, fn)
-        except BaseException:  # an interrupt, too, leaves no temporary file
+        except BaseException as error:  # an interrupt, too, leaves no temporary file
+            name_target(error, part, fn)
             remove(part)
             raise
 
@@ -400,10 +401,18 @@ class CacheMetadata:
                 if is_whole(present, fn):
                     return present
             remove(fn)  # whoever has it mapped keeps what it maps
-            with open(fn, "xb") as f:
-                f.truncate(detail["size"])
-            self.update_file(path, detail)
-            self._save_changes()
+            try:
+                with open(fn, "xb") as f:
+                    f.truncate(detail["size"])
+                self.update_file(path, detail)
+                self._save_changes()
+            except BaseException as error:  # a full disk, an interrupt: what is saved next has no such entry
+                key = self._entry_key(path, table := self.cached_files[-1])
+                self._changed_details.pop(key, None)
+                table.pop(key, None)
+                remove(fn)
+                name_target(error, None, fn)
+                raise
         return detail
 
     def enter_blocks(self, path: str, cache: MMapCache) -> None:

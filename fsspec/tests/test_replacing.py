@@ -306,6 +306,16 @@ ON_A_SMALL_DISK = """
     fs.pipe_file(target, b"o" * 300_000)
     fs.pipe_file(target, b"n" * 250_000)  # there is no room for both
     full = fs.cat_file(target) == b"n" * 250_000
+    fs.link(target, sys.argv[1] + "/other")  # so that it is not replaced
+    memory.pipe_file("/source", b"m" * 350_000)
+    for call in lambda: memory.get_file("/source", target), lambda: fs.pipe_file(target, b"m" * 900_000):
+        try:
+            call()
+        except OSError as error:
+            full = full and error.filename == target and fs.cat_file(target) == b"n" * 250_000
+        else:
+            full = False
+    fs.rm(sys.argv[1] + "/other")
     try:
         with fs.open(target, "wb") as file:
             file.write(b"n" * 900_000)
@@ -390,3 +400,182 @@ def test_what_a_new_file_would_lack_stays(tmp_path, m):
         found = path.stat()
         assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (1, 2, 0o640)
     assert path.read_bytes() == b"after" and os.listdir(tmp_path) == ["x"]
+
+
+AS_NOBODY = """
+    import errno, os, stat, sys, fsspec, fsspec.utils
+    folder = sys.argv[1]
+    fs, memory = fsspec.filesystem("file"), fsspec.filesystem("memory")
+    memory.pipe_file("/source", b"new")
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+    path = folder + "/x"
+
+    def made(mode):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        with open(path, "wb") as f:
+            f.write(b"old")
+        os.chmod(path, mode)
+
+    def found():
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        os.chmod(path, 0o600)
+        with open(path, "rb") as f:
+            return f.read(), oct(mode), os.listdir(folder) == ["x"]
+"""
+
+
+def as_nobody(program):
+    """What a program prints that may not do everything."""
+    text = "from contextlib import suppress\n" + textwrap.dedent(AS_NOBODY) + textwrap.dedent(program)
+    with tempfile.TemporaryDirectory() as folder:  # that of pytest may be entered by its user alone
+        os.chmod(folder, 0o777)
+        args = [sys.executable, "-c", text, folder]
+        done = subprocess.run(args, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs users")
+def test_a_download_does_not_replace_what_may_not_be_written_to():
+    """As local copies do not; `atomic_write` replaces it, as upstream's."""
+    program = """
+        def written():
+            with fsspec.utils.atomic_write(path) as f:
+                f.write(b"new")
+        for act in (lambda: memory.get_file("/source", path), lambda: memory.get("/source", path), written):
+            made(0o444)
+            try:
+                act()
+            except PermissionError as error:
+                print(error.filename == path, end=" ")
+            print(found())
+    """
+    assert as_nobody(program) == "True (b'old', '0o444', True)\n" * 2 + "(b'new', '0o444', True)\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs users")
+def test_what_runs_as_its_owner_does_so_no_longer_after_somebody_else_wrote_it():
+    """As where the file is written in place, which is when the system takes the permission away."""
+    program = """
+        def in_transaction():
+            with fs.transaction, fs.open(path, "wb") as f:
+                f.write(b"new")
+        downloaded = lambda: memory.get_file("/source", path)
+        for act in downloaded, lambda: fs.pipe_file(path, b"new"), in_transaction:
+            made(0o4755)
+            act()
+            print(found())
+    """
+    assert as_nobody(program) == "(b'new', '0o755', True)\n" * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs users")
+def test_a_transaction_writes_to_a_file_in_a_folder_that_is_only_read(tmp_path):
+    program = """
+        made(0o644)
+        os.mkdir(inner := folder + "/inner")
+        os.rename(path, inner + "/x")
+        folder, path = inner, inner + "/x"
+        os.chmod(inner, 0o555)
+        with fs.transaction, fs.open(path, "wb") as f:
+            f.write(b"new")
+        print(found())
+    """
+    assert as_nobody(program) == "(b'new', '0o644', True)\n"
+
+
+@pytest.mark.parametrize("way", ["pipe_file", "get_file", "cp_file", "download"])
+def test_links_that_lead_to_each_other_are_an_error(folder, way, m):
+    (folder / "one").symlink_to("other")
+    (folder / "other").symlink_to("one")
+    m.pipe_file("/source", NEW)
+    with pytest.raises(OSError) as caught:
+        m.get_file("/source", f"{folder}/one") if way == "download" else act(way, folder, target="one")
+    assert (caught.value.errno, caught.value.filename) == (errno.ELOOP, f"{folder}/one")
+    assert (folder / "one").is_symlink()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs /proc")
+def test_what_a_descriptor_names_is_written_to(folder, m):
+    """It may have no name any more, or another one."""
+    m.pipe_file("/source", NEW)
+    with open(folder / "target", "r+b") as f:
+        for gone in (False, True):
+            if gone:
+                (folder / "target").unlink()
+            for act in m.get_file, m.get, LocalFileSystem().get_file, LocalFileSystem().cp_file:
+                f.truncate(0)
+                act("/source" if act in (m.get_file, m.get) else f"{folder}/source", f"/dev/fd/{f.fileno()}")
+                f.seek(0)
+                assert f.read() == NEW
+    assert os.listdir(folder) == ["source"]
+    program = "import fsspec; fsspec.filesystem('data').get_file('data:,x', '/dev/stdout')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert (done.stdout, done.stderr) == (b"x", b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/comm"), reason="needs /proc")
+def test_a_file_is_written_to_in_a_folder_where_no_other_can_be_made(m):
+    with open("/proc/self/comm", "rb") as f:
+        before = f.read()
+    m.pipe_file("/source", b"name")
+    try:
+        for act in m.get_file, m.get:
+            act("/source", "/proc/self/comm")
+            with open("/proc/self/comm", "rb") as f:
+                assert f.read() == b"name\n"
+    finally:
+        with open("/proc/self/comm", "wb") as f:
+            f.write(before)
+
+
+def test_attributes_that_the_new_file_has_too_do_not_keep_the_old_one(tmp_path):
+    """Some network filesystems give all files a list of access."""
+    path = tmp_path / "x"
+    path.write_bytes(b"before")
+    partial = name_beside(str(path))
+    with open(partial, "wb") as f:
+        f.write(b"after")
+    try:
+        os.setxattr(path, "user.note", b"1")
+        os.setxattr(partial, "user.note", b"1")
+    except (AttributeError, OSError):
+        pytest.skip("no such attributes here")
+    made = inode(partial)
+    take_place(partial, str(path))
+    assert inode(path) == made and os.getxattr(path, "user.note") == b"1"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_what_is_changed_of_the_old_file_meanwhile_stays(folder):
+    with replacing(str(folder / "target")) as f:
+        f.write(NEW)
+        os.chmod(folder / "target", 0o600)
+    assert os.stat(folder / "target").st_mode & 0o777 == 0o600
+    with replacing(str(folder / "target")) as f:
+        f.write(OLD)
+        os.link(folder / "target", folder / "other")
+    assert (folder / "other").read_bytes() == OLD
+
+
+def test_a_full_disk_in_a_transaction_is_told_of_by_the_names_of_the_file_and_of_where_it_is_kept(tmp_path):
+    program = """
+        import fsspec, resource, sys
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        fs = fsspec.filesystem("file")
+        try:
+            with fs.transaction, fs.open(sys.argv[1] + "/x", "wb") as f:
+                f.write(b"x" * 5000)
+        except OSError as error:
+            print(error)
+    """
+    args = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)]
+    done = subprocess.run(
+        args, capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert done.stderr == "" and os.listdir(tmp_path) == []
+    assert f" in '{tmp_path}', where it is until the transaction ends: '{tmp_path}/x'" in done.stdout

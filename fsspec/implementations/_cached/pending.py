@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.at_exit import close_at_exit
 from fsspec._files.local_file import LocalFileOpener, raw_mode
+from fsspec._files.replacing import name_target
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.variants import assign
@@ -156,7 +157,7 @@ class LocalTempFile:
             return done
         except OSError as error:
             if not isinstance(error, ValueError):  # wrong arguments, or modes
-                self.failed = error
+                self._note_failure(error)
                 with suppress(OSError):  # room for others, now; Windows keeps what is open
                     remove(self.fn)
             raise
@@ -180,18 +181,23 @@ class LocalTempFile:
             self.fh.close()
         except BaseException as error:  # a full disk: what there is of it must not be uploaded
             if isinstance(error, OSError):
-                self.failed = error
+                self._note_failure(error)
             self.discard()
             raise
         if self.autocommit:
             self.commit()
 
+    def _note_failure(self, error: OSError) -> None:
+        self.failed = error
+        name_target(error, self.fn, self.becomes or self.fn)
+
     def not_uploaded(self) -> OSError:
         """What is raised instead of uploading a file that could not be written."""
         assert self.failed is not None
+        copy = self.becomes or self.fn
         return OSError(
             self.failed.errno,
-            f"not uploaded, for writing to the local copy {self.fn!r} failed: {self.failed.strerror}",
+            f"not uploaded, for writing to the local copy {copy!r} failed: {self.failed.strerror}",
             self.path,
         )
 
