@@ -105,6 +105,8 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     """Whether the base class has set this instance up."""
     _lists_files: bool = False
     """Whether ``ls`` of a file is no error: where it raises FileNotFoundError nothing is there."""
+    _info_costs_less: bool = False
+    """Whether ``info`` costs less than ``exists``: caches ask for that."""
     blocksize: int = 2**22
     """Bytes copied at a time where a whole file is moved through memory."""
     sep: str = "/"

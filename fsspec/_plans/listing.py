@@ -285,7 +285,7 @@ def find(
                 if entries is None and not depth:
                     ask_top = False  # there is no folder; perhaps a file
                     gone = isinstance(listing, FileNotFoundError) and getattr(fs, "_lists_files", False)
-                    gone = gone and not replaced(fs, "isfile")
+                    gone = gone and not any(replaced(fs, name) for name in ("ls", "info", "isfile"))
                 for entry in entries or ():
                     name = entry["name"]
                     if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:

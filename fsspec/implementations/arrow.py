@@ -79,6 +79,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     """
 
     root_marker = "/"
+    _lists_files = True
     _only_transactions_wait: ClassVar[bool] = True
 
     def __init__(self, fs: pyarrow.fs.FileSystem, **kwargs: Any) -> None:

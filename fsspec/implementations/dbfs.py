@@ -69,6 +69,7 @@ class DatabricksFileSystem(RestFileSystem):
         as for `AbstractFileSystem`
     """
 
+    _lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "dbfs"
     root_marker = "/"
 

@@ -81,6 +81,7 @@ class FTPFileSystem(ServerFileSystem):
 
     root_marker = "/"
     cachable = False
+    _lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "ftp"
     _server_link: CheckedAttribute[FTPLink] = CheckedAttribute()
 

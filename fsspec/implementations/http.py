@@ -325,8 +325,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """The bytes of a file, or of a part of it; one request. Where the end is given from the end of the
-        file, its size is asked for first."""
+        """The bytes of a file, or of a part of it; one request. Its size is asked for first where the end is
+        far from that of the file, or only the beginning is given from there."""
         if start is None and end is None:
             if may_split(self, kwargs):
                 return await self._gathered_parts(url, 0, None, answers.UNKNOWN, kwargs)
@@ -334,6 +334,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if start == end:
             return b""
         begin, known = start or 0, answers.known_version(url)
+        if parsing.near_the_end(begin, end):
+            return (await self._cat_file(url, start, **kwargs))[:end]
         if end is not None and (end < 0 or begin < 0):
             info = await self._info(url, **kwargs)
             if info["size"] is None:

@@ -248,13 +248,16 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @unlike_base
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        """The bytes of a file or of a part of it; one request, two for limits from the end."""
+        """The bytes of a file or of a part of it; one request, two for an end that is far from that of the
+        file, or a beginning alone that is given from there."""
         if start is None and end is None:
             return sync_responses.repeat(
                 self._retry_policy, partial(self._whole_body, url, kwargs), self._traffic_counts
             )
         if start == end:
             return b""
+        if parsing.near_the_end(start or 0, end):
+            return self.cat_file(url, start, **kwargs)[:end]
         limits = self._byte_limits(url, start, end, kwargs)
         if limits is None:  # they count from an end that the server does not give
             return self.cat_file(url, **kwargs)[start:end]

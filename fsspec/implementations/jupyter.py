@@ -33,6 +33,7 @@ class JupyterFileSystem(RestFileSystem):
         as for `AbstractFileSystem`
     """
 
+    _lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = ("jupyter", "jlab")
 
     def __init__(self, url: str, tok: str | None = None, **kwargs: Any) -> None:

@@ -66,6 +66,7 @@ class SFTPFileSystem(ServerFileSystem):
             the file itself.
     """
 
+    _lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "sftp", "ssh"
     _server_link: CheckedAttribute[SFTPLink] = CheckedAttribute()
 

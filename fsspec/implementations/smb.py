@@ -64,6 +64,7 @@ class SMBFileSystem(ServerFileSystem):
         whether opening a file to write makes its folder.
     """
 
+    _lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "smb"
     _copies_by_open: ClassVar[bool] = True
     _server_link: CheckedAttribute[SMBLink] = CheckedAttribute()

@@ -79,6 +79,7 @@ class WebHDFS(ServerFileSystem):
     """
 
     tempdir = "/tmp"
+    _lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "webhdfs", "webHDFS"
     _copies_by_open: ClassVar[bool] = True
     session: CheckedAttribute[requests.Session] = CheckedAttribute()

@@ -21,7 +21,7 @@ _NOT_FOR_REQUESTS = frozenset(
 class HTTPBase:
     """The part of a filesystem of web servers that no request is made by."""
 
-    _lists_files = True
+    _lists_files = _info_costs_less = True
     _change_advice = (
         "what writes over HTTP is fs.put_file and fs.pipe_file; nothing is removed, moved or copied there"
     )

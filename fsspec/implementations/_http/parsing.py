@@ -20,6 +20,9 @@ ex2: re.Pattern[str] = re.compile(r"""(?P<url>http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=
 magic_check: re.Pattern[str] = re.compile("([*[])")
 """Wildcards of a URL: a question mark begins the query, and is none."""
 
+NEAR = 2**16
+"""Bytes at the end of a file that are read, and dropped, rather than to ask for its size."""
+
 NOT_PAGES = (
     "application/octet-stream",
     "application/zip",
@@ -84,6 +87,11 @@ def parent(url: str) -> str:
 def range_value(start: int, end: int | None) -> str:
     """The value of a ``Range`` header for the bytes from ``start`` up to ``end``."""
     return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
+
+
+def near_the_end(start: int, end: int | None) -> bool:
+    """Whether limits as slices have them are those of a range up to, or nearly up to, the end of the file."""
+    return end is not None and -NEAR <= end < 0 and (start >= 0 or start < end)
 
 
 def own_headers(options: Mapping[str, Any]) -> dict[str, str]:

@@ -272,3 +272,15 @@ def test_a_file_that_anothers_transaction_has_stored_says_so_where_it_is_written
         late.write(b"more")
     whole.close()
     assert late.closed and fs.cat("shared/whole") == b"all of it"
+
+
+@pytest.mark.parametrize("end", ["commit", "discard"])
+def test_a_file_that_was_committed_or_discarded_can_be_closed(s3_address, end):
+    fs = fsspec.filesystem("s3", **options(s3_address))
+    if not fs.exists("ended"):
+        fs.mkdir("ended")
+    f = fs.open(f"ended/{end}", "wb", autocommit=False)
+    f.write(b"all of it")
+    getattr(f, end)()
+    f.close()
+    assert f.closed and fs.exists(f"ended/{end}") == (end == "commit")

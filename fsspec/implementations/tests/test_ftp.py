@@ -193,6 +193,12 @@ def test_a_server_that_does_not_tell_when_a_file_was_changed(server, fs):
         fs.modified("/d/a.txt")
 
 
+def test_a_path_without_anything_is_asked_for_once_to_find_what_is_below(server, fs):
+    assert fs.find("/no") == []
+    assert server.commands.count("MLST /no") == 1
+    assert fs.find("/d/a.txt") == ["/d/a.txt"]
+
+
 def test_listings_are_remembered_until_something_changes(server, fs):
     fs.ls("/d")
     server_had = len(server.commands)

@@ -615,6 +615,13 @@ def test_what_costs_no_request(http_server, make, url):
     assert len(http_server.requests) == 2
 
 
+def test_a_range_that_ends_near_the_end_is_one_request(http_server, fs, url):
+    for start, end in ((None, -1), (5, -2), (-9, -3), (10_000, -1), (5, -10_000)):
+        http_server.clear()
+        assert fs.cat_file(url + "/f", start, end) == SMALL[start:end]
+        assert [r.method for r in http_server.requests] == ["GET"]
+
+
 def test_missing_files_are_both_kinds_of_error_when_they_are_read(http_server, fs, url):
     with fs.open(url + "/none", size=5) as f, pytest.raises(FileNotFoundError) as caught:
         f.read()

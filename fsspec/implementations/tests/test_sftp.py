@@ -304,6 +304,13 @@ def test_a_folder_for_what_is_to_appear_later(server):
     assert (fs.ls("/tmp"), got(server, "d/a.txt")) == ([], b"1")
 
 
+def test_a_path_without_anything_is_asked_for_once_to_find_what_is_below(server, fs):
+    assert fs.find("/no") == []
+    assert server.requests.count("stat /no") == 1
+    put(server, "file", b"1")
+    assert fs.find("/file") == ["/file"]
+
+
 @pytest.mark.parametrize("fault", ["full", "refuse"])
 def test_an_upload_that_fails(server, fs, fault):
     server.fault(**{fault: 200_000})
