@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from typing import Any
 
 from fsspec._checks.report import argument, printable, run_command
@@ -56,13 +57,22 @@ def _share_kept(detail: dict[str, Any] | None, copy: Copy) -> str:
 
 def _list(folder: str) -> None:
     _, found, others = _known(folder)
+    times = Counter(detail["original"] for _, detail in found if detail is not None)
     print(f"{'bytes':>14}  {'last used':19}  {'kept':>5}  file")
     for copy, detail in found:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(copy.used))
         name = copy.name if detail is None else detail["original"]
+        if times[name] > 1 and detail is not None:
+            name = f"{name} ({_source_of(detail)})"
         print(f"{copy.size:14}  {used}  {_share_kept(detail, copy):>5}  {printable(name)}")
     print(f"{sum(copy.size for copy, _ in found):14}  in {_count(len(found))}")
     _name_others(others)
+
+
+def _source_of(detail: dict[str, Any]) -> str:
+    """What tells copies of one path apart: the beginning of the digest that `_cached.sources` notes."""
+    digest, _, codec = detail.get("source", "").partition(" ")
+    return f"source {digest[:8] or 'not noted'}{f', decompressed by {codec}' if codec else ''}"
 
 
 def _clear(folder: str, unused: float | None, size: int | None) -> None:

@@ -287,9 +287,11 @@ class Cache(ChainedFileSystem):
         self.last_cache = time.time()
 
     def _check_cache(self) -> None:
-        """Read the table again when it is time."""
+        """Read the table again when it is time; if copies of several paths or sources may have one name, each
+        time it has changed."""
         folders = self.storage  # may be a new one in a forked child
-        if self.cache_check and folders and time.time() - self.last_cache > self.cache_check:
+        is_time = self.cache_check and time.time() - self.last_cache > self.cache_check
+        if folders and (is_time or type(self._mapper) is not HashCacheMapper):
             self.load_cache()
 
     @default

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fsspec
+from fsspec.cache import main
 from fsspec.implementations._cached.sources import Source
 from fsspec.implementations.tests.caches import EVERY, WHOLE
 from fsspec.tests.programs import run
@@ -47,6 +48,37 @@ def test_members_of_one_name_in_two_archives(kind, archives, tmp_path):
     kept[archives[0]].pop_from_cache("in/a.csv")
     assert sum(len(name) == 64 for name in os.listdir(tmp_path / "c")) == 1
     assert [read(kind, f"zip://in/a.csv::{path}", tmp_path / "c") for path in archives] == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_copies_of_one_name_are_read_only_as_what_they_are(kind, archives, m, tmp_path):
+    """Two archives, and two folders, of which another instance has replaced the copy."""
+    options = {"cache_storage": str(tmp_path / "c"), "same_names": True}
+    zips = [fsspec.filesystem(kind, target_protocol="zip", target_options={"fo": path}, **options)
+            for path in archives]  # fmt: skip
+    for _ in range(3):
+        assert [c.cat_file("in/a.csv") for c in zips] == [b"one", b"two"]
+    assert sorted(os.listdir(tmp_path / "c")) == ["a.csv", "cache"]
+    m.pipe({"/x/p": b"the first", "/y/p": b"the other"})
+    folders = [fsspec.filesystem(kind, target_protocol="memory", skip_instance_cache=True, **options)
+               for _ in range(2)]  # fmt: skip
+    for _ in range(3):
+        assert [c.cat_file(path) for c, path in zip(folders, ("/x/p", "/y/p"))] == [
+            b"the first",
+            b"the other",
+        ]
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_the_list_of_copies_tells_those_of_one_path_apart(kind, archives, m, tmp_path, capsys):
+    for path in archives:
+        read(kind, f"zip://in/a.csv::{path}", tmp_path / "c")
+    m.pipe_file("/p", b"memory")
+    read(kind, "memory://p", tmp_path / "c")
+    assert main(["list", str(tmp_path / "c")]) == 0
+    names = [line.split("whole")[1].strip() for line in capsys.readouterr().out.splitlines()[1:4]]
+    notes = [Source(fsspec.filesystem("zip", fo=path), None).note("in/a.csv")[:8] for path in archives]
+    assert sorted(names) == sorted([*(f"in/a.csv (source {note})" for note in notes), "/p"])
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
