@@ -12,7 +12,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Filesystem
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -119,6 +119,11 @@ def _place(fs: Filesystem, name: str) -> int:
     names = {f"_{name}"} if fs.async_impl else {name, f"_{name}"}
     places = [vars(fs), *map(vars, type(fs).__mro__)]
     return next((at for at, place in enumerate(places) if not names.isdisjoint(place)), len(places))
+
+
+def is_awaitable(fs: Filesystem) -> bool:
+    """Whether the awaitable methods of a filesystem work; ``dir`` over a blocking one has them alone."""
+    return fs.async_impl and not getattr(fs, "_only_blocks", False)
 
 
 def fs_behind(fs: Any) -> Any:

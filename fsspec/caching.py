@@ -19,10 +19,11 @@ from fsspec._files.caches_base import (
     Fetcher,
     Held,
     MultiFetcher,
+    UpdatableLRU,
     check_fetched,
     path_of,
 )
-from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache, UpdatableLRU
+from fsspec._files.caches_block import BackgroundBlockCache, BlockCache, MMapCache
 from fsspec._files.caches_stretch import BytesCache, ReadAheadCache
 from fsspec._paths.paths import type_name
 from fsspec._public import publish

@@ -3,20 +3,14 @@
 Owns `GenericFileSystem`, which asks the filesystem of a path, and copying from one to
 another: `copy_file_op` for files, `rsync` for trees.  Paths are URLs on the way in and out.
 
-What always holds:
-
-* a filesystem is asked on the loop that it lives on; one that blocks is asked in a thread of
-  its own, made for the one call, unless a thread would cost more than what it is asked for
-  (`_QUICK`).  No pool is kept, so none is inherited by a forked child;
-* a file goes from one filesystem to another in one such thread, see `fsspec._files.copying`, so many
-  at a time as the batch size says.
+A filesystem is asked on the loop that it lives on, one that blocks in a thread (`fsspec._files.copying`). So
+many files are copied at a time as the batch size says.
 
 In a forked child the instance does what any awaitable one does, and its targets as well.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import inspect
 import logging
@@ -25,14 +19,13 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._files.copying import copy_between, is_here, is_in_memory, run_in_thread
+from fsspec._files.copying import BATCH, BLOCK, ask, copy_between, copy_file_op, is_here
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._overriding import mirrored, replaced, supported, unlike_base
-from fsspec._paths.paths import NoPathError, path_texts, renamed, unequal, url_text
+from fsspec._overriding import is_awaitable, mirrored, replaced, supported, unlike_base
+from fsspec._paths.paths import NoPathError, path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
-from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
@@ -51,11 +44,6 @@ publish(__name__)
 
 logger: logging.Logger = logging.getLogger("fsspec.generic")
 
-_BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
-_BLOCK = 2**20
-_QUICK = frozenset("cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split())
-"""What filesystems of this machine are asked without a thread."""
-_QUICK_IN_MEMORY = _QUICK | {"du", "find", "glob", "rm"}
 _generic_fs: dict[str, AbstractFileSystem] = {}
 _Entry = dict[str, Any]
 
@@ -107,26 +95,13 @@ async def maybe_await(cor: Awaitable[T] | T) -> T:
     return await cor if inspect.isawaitable(cor) else cor
 
 
-async def _ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-    """One operation of a filesystem, blocking or awaitable, from whichever loop."""
-    if not is_awaitable(fs):
-        if name in _QUICK_IN_MEMORY and is_here(fs) and (name in _QUICK or is_in_memory(fs)):
-            return getattr(fs, name)(*args, **kwargs)
-        return await run_in_thread(lambda: getattr(fs, name)(*args, **kwargs))
-    method = getattr(fs, f"_{name}")
-    home = None if fs.asynchronous else fs.loop
-    if home is None or home is asyncio.get_running_loop():
-        return await method(*args, **kwargs)
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(method(*args, **kwargs), home))
-
-
 def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
     """An awaitable method that is the operation ``name`` of its first path's filesystem."""
 
     async def method(self: GenericFileSystem, path: str, *args: Any, **kwargs: Any) -> object:
         fs, plain = self._resolve_url(path)
         # a pattern may end in a slash, which means folders
-        found = await _ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
+        found = await ask(fs, name, path if name == "glob" else plain, *args, **kwargs)
         return renamed(found, shape, fs.unstrip_protocol)
 
     method.__name__ = f"_{name}"
@@ -213,12 +188,12 @@ class GenericFileSystem(AsyncFileSystem):
     @unlike_base
     async def _info(self, url: str, **kwargs: Any) -> _Entry:
         fs, path = self._resolve_url(url)
-        return cast("_Entry", renamed(await _ask(fs, "info", path, **kwargs), "entry", fs.unstrip_protocol))
+        return cast("_Entry", renamed(await ask(fs, "info", path, **kwargs), "entry", fs.unstrip_protocol))
 
     @unlike_base
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._resolve_url(url)
-        found = renamed(await _ask(fs, "ls", path, detail=detail, **kwargs), "listing", fs.unstrip_protocol)
+        found = renamed(await ask(fs, "ls", path, detail=detail, **kwargs), "listing", fs.unstrip_protocol)
         # entries may come where names were asked for: upstream asks for entries always
         return found if detail else [each["name"] if isinstance(each, dict) else each for each in found]
 
@@ -226,7 +201,7 @@ class GenericFileSystem(AsyncFileSystem):
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Found:
         fs, plain = self._resolve_url(path)
-        found = await _ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
+        found = await ask(fs, "find", plain, maxdepth=maxdepth, withdirs=withdirs, detail=True, **kwargs)
         named = renamed(found, "found", fs.unstrip_protocol)
         return named if detail else list(named)
 
@@ -235,20 +210,20 @@ class GenericFileSystem(AsyncFileSystem):
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
         fs, path = self._resolve_url(url)
-        return cast("bytes", await _ask(fs, "cat_file", path, start=start, end=end, **kwargs))
+        return cast("bytes", await ask(fs, "cat_file", path, start=start, end=end, **kwargs))
 
     async def _pipe_file(self, path: str, value: bytes, **kwargs: Any) -> None:
         fs, plain = self._resolve_url(path)
-        await _ask(fs, "pipe_file", plain, value, **kwargs)
+        await ask(fs, "pipe_file", plain, value, **kwargs)
 
     async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
         fs, path = self._resolve_url(rpath)
         how = supported(fs, "put_file", {"mode": mode}) if mode == "overwrite" else {"mode": mode}
-        await _ask(fs, "put_file", lpath, path, **how, **kwargs)
+        await ask(fs, "put_file", lpath, path, **how, **kwargs)
 
     async def _makedirs(self, path: str, exist_ok: bool = False) -> None:
         fs, plain = self._resolve_url(path)
-        await _ask(fs, "makedirs", plain, exist_ok=exist_ok)
+        await ask(fs, "makedirs", plain, exist_ok=exist_ok)
 
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         return await self._ask_side("exists", path, **kwargs)
@@ -263,7 +238,7 @@ class GenericFileSystem(AsyncFileSystem):
         if replaced(self, "info"):
             return await super()._isdir(path)
         fs, plain = self._resolve_url(path)
-        return bool(await _ask(fs, "isdir", plain))
+        return bool(await ask(fs, "isdir", plain))
 
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)
@@ -280,7 +255,7 @@ class GenericFileSystem(AsyncFileSystem):
             fs, plain = self._resolve_url(path)
         except (KeyError, ValueError):
             return False
-        return bool(await _ask(fs, name, plain, **kwargs))
+        return bool(await ask(fs, name, plain, **kwargs))
 
     _du = _awaited_operation("du", "by path")
     _get_file = _awaited_operation("get_file")
@@ -323,7 +298,7 @@ class GenericFileSystem(AsyncFileSystem):
 
     async def _make_many_dirs(self, urls: list[str], exist_ok: bool) -> None:
         await run_concurrently(
-            urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or _BATCH
+            urls, lambda url: self._makedirs(url, exist_ok=exist_ok), self.batch_size or BATCH
         )
 
     @unlike_base
@@ -337,7 +312,7 @@ class GenericFileSystem(AsyncFileSystem):
         async def remove(group: tuple[Any, list[str]]) -> None:
             fs, paths = group
             options = kwargs if is_awaitable(fs) else {k: v for k, v in kwargs.items() if k != "batch_size"}
-            await _ask(fs, "rm", paths[0] if len(paths) == 1 else paths, **options)
+            await ask(fs, "rm", paths[0] if len(paths) == 1 else paths, **options)
 
         await run_concurrently(groups.values(), remove, -1)
 
@@ -363,7 +338,7 @@ class GenericFileSystem(AsyncFileSystem):
         """
         if recursive:
             raise NotImplementedError("fsspec.generic.rsync copies trees from one filesystem to another")
-        size = batch_size or self.batch_size or _BATCH
+        size = batch_size or self.batch_size or BATCH
         source, target = path_texts(path1), path_texts(path2)
         urls = [url for given in (source, target) for url in ([given] if isinstance(given, str) else given)]
         within_one = len({id(self._resolve_url(url)[0]) for url in urls}) == 1
@@ -375,7 +350,7 @@ class GenericFileSystem(AsyncFileSystem):
         self,
         url: str,
         url2: str,
-        blocksize: int = _BLOCK,
+        blocksize: int = BLOCK,
         callback: Callback = DEFAULT_CALLBACK,
         tempdir: str | None = None,
         **kwargs: Any,
@@ -399,7 +374,7 @@ class GenericFileSystem(AsyncFileSystem):
             elif is_here(source) and (source.info(path)["size"] or 0) <= blocksize:
                 source.cp_file(path, path2, **kwargs)
             else:
-                await _ask(source, "cp_file", path, path2, **kwargs)
+                await ask(source, "cp_file", path, path2, **kwargs)
         except NotADirectoryError as error:  # what would be below a file is not there
             if error.filename != path:
                 raise
@@ -421,61 +396,6 @@ class GenericFileSystem(AsyncFileSystem):
     def rsync(self, source: str, destination: str, **kwargs: Any) -> dict[str, str]:
         """Make one folder like another; see `fsspec.generic.rsync`."""
         return rsync(source, destination, fs=self, **kwargs)
-
-
-async def copy_file_op(
-    fs1: AbstractFileSystem,
-    url1: list[str],
-    fs2: AbstractFileSystem,
-    url2: list[str],
-    tempdir: str | None = None,
-    batch_size: int = _BATCH,
-    on_error: str = "ignore",
-) -> list[Any] | None:
-    """Copy files from one filesystem to another, several at a time.
-
-    Parameters
-    ----------
-    fs1, url1
-        a filesystem, and paths there
-    fs2, url2
-        another one, and as many paths to copy to
-    tempdir
-        not needed, see `GenericFileSystem.copy`
-    batch_size
-        how many at a time
-    on_error
-        ``"ignore"`` passes over files that are not there, ``"raise"`` raises for the first
-        that cannot be copied, ``"return"`` gives exceptions in a list
-
-    Returns
-    -------
-    list or None
-        with ``"return"``, for each file None or what went wrong
-    """
-    if on_error not in ("ignore", "raise", "return"):
-        raise ValueError(f'on_error is "ignore", "raise" or "return", not {on_error!r}')
-    if len(url1) != len(url2):
-        raise ValueError(unequal(url1, url2))
-
-    async def copy(pair: tuple[str, str]) -> None:
-        path, path2 = fs1._strip_protocol(pair[0]), fs2._strip_protocol(pair[1])
-        if fs1 is fs2:
-            await _ask(fs1, "cp_file", path, path2)
-        else:
-            await copy_between(fs1, path, fs2, path2, _BLOCK, DEFAULT_CALLBACK)
-
-    results = await run_concurrently(
-        list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise"
-    )
-    if on_error == "return":
-        return results
-    for url, result in zip(url1, results):
-        if isinstance(result, FileNotFoundError) and not await _ask(fs1, "isfile", fs1._strip_protocol(url)):
-            continue
-        if isinstance(result, BaseException):
-            raise result
-    return None
 
 
 # trees ----------------------------------------------------------------------------

@@ -41,7 +41,6 @@ from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
 from fsspec._paths.types import Entry, Errors, Options
 from fsspec._paths.urls import protocols_of
-from fsspec._plans import bulk, drive
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.identity import Identity
@@ -324,21 +323,6 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     def size(self, path: str) -> int | None:
         """The bytes of a file, None where the backend cannot know."""
         return self.info(path).get("size", None)
-
-    def sizes(self, paths: list[str]) -> list[int | None]:
-        """The bytes of several files.
-
-        Returns
-        -------
-        list of int
-            in the order of ``paths``; None for those whose size the backend cannot know
-
-        Raises
-        ------
-        FileNotFoundError
-            where one of them is not there
-        """
-        return drive(self, bulk.sizes(self, paths))
 
     def checksum(self, path: str) -> int:
         """A number that changes when a file's entry does.

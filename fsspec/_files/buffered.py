@@ -141,8 +141,7 @@ class AbstractBufferedFile(io.IOBase):
             self.blocksize = as_number("block_size", block_size, "bytes")
         self.loc = 0
         self.autocommit = autocommit
-        self.start = None
-        self.end = None
+        self.start = self.end = None
         self.closed = False
         if "trim" in kwargs:
             import warnings
@@ -324,12 +323,9 @@ class AbstractBufferedFile(io.IOBase):
             self._check_readable()
         loc = self.loc
         if length is None or length < 0:
-            if self.size is None:
-                end = None
-            else:
-                end = self.size
-                if end <= loc:
-                    return b""
+            end = self.size
+            if end is not None and end <= loc:
+                return b""
         elif length == 0:
             return b""
         else:
@@ -345,8 +341,7 @@ class AbstractBufferedFile(io.IOBase):
         """The `ForkError` of the filesystem, with the path of the file that is read."""
         if error.advice is not None or error.owner_pid < 0:
             return error
-        what = f"open file {redact_url(str(self.path))!r} of {error.what}"
-        return ForkError(what, error.owner_pid, error.pid)
+        return ForkError(f"open file {redact_url(self.path)!r} of {error.what}", error.owner_pid, error.pid)
 
     def readinto(self, b: WriteableBuffer) -> int:
         """Fill a buffer; how many bytes it took, fewer than it holds only at the end."""
@@ -391,16 +386,16 @@ class AbstractBufferedFile(io.IOBase):
         self._check_readable()
         cache = getattr(self, "cache", None)
         held = cache._held_from(self.loc) if isinstance(cache, BaseCache) else None
-        if held is not None:
-            block, at, stop = held
-            found = block.find(char, at, stop)
-            if found >= 0:
-                out = bytes(block[at : found + len(char)])
-                self.loc += len(out)
-                return out
-            self.loc += stop - at
-            return _read_until(self, char, blocks, block[at:stop])
-        return _read_until(self, char, blocks)
+        if held is None:
+            return _read_until(self, char, blocks)
+        block, at, stop = held
+        found = block.find(char, at, stop)
+        if found >= 0:
+            out = bytes(block[at : found + len(char)])
+            self.loc += len(out)
+            return out
+        self.loc += stop - at
+        return _read_until(self, char, blocks, block[at:stop])
 
     def readline(self, size: int | None = -1) -> bytes:
         """The next line with its end, or what there is of it; empty at the end of the file."""

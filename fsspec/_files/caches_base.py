@@ -19,11 +19,15 @@ from __future__ import annotations
 
 import io
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import IncompleteRead, ShortFetch
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Fetcher = Callable[[int, int], bytes]
 """Maps ``(start, end)`` to those bytes of the file."""
@@ -226,3 +230,77 @@ def joined(pieces: list[Any]) -> bytes:
     if len(pieces) == 1:
         return bytes(pieces[0])
     return b"".join(pieces)
+
+
+def keep_newest(kept: OrderedDict[K, V], key: K, item: V, most: int) -> None:
+    """Add an item as the most recently used, and evict the least recently used ones beyond ``most``."""
+    kept.pop(key, None)
+    kept[key] = item
+    while len(kept) > most:
+        try:
+            kept.popitem(last=False)
+        except KeyError:  # another thread emptied it
+            return
+
+
+def mark_used(kept: OrderedDict[K, V], key: K) -> None:
+    try:
+        kept.move_to_end(key)
+    except KeyError:  # another thread has just dropped it
+        pass
+
+
+class UpdatableLRU:
+    """Keeps the last results of a function, and takes results from elsewhere as well.
+
+    May be used by several threads: two that want the same missing result at once both
+    call the function. It has no lock, so that a fork cannot leave one held.
+
+    Parameters
+    ----------
+    func
+        called with hashable positional arguments.
+    max_size
+        how many results are kept.
+    """
+
+    class CacheInfo(NamedTuple):
+        """Counts, as those of ``functools.lru_cache``."""
+
+        hits: int
+        misses: int
+        maxsize: int
+        currsize: int
+
+    def __init__(self, func: Callable[..., Any], max_size: int = 128) -> None:
+        self._cached_function = func
+        self._max_size = max_size
+        self._cache: OrderedDict[Any, Any] = OrderedDict()
+        self._lru_hits = 0
+        self._lru_misses = 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            raise TypeError(f"only positional arguments can be looked up, got {', '.join(kwargs)} by name")
+        try:
+            result = self._cache[args]
+            self._cache.move_to_end(args)
+        except KeyError:  # also where another thread has just dropped it
+            self._lru_misses += 1
+            result = self._cached_function(*args)
+            self.add_key(result, *args)
+        else:
+            self._lru_hits += 1
+        return result
+
+    def is_key_cached(self, *args: Any) -> bool:
+        """Whether a call with these arguments would be answered from what is kept."""
+        return args in self._cache
+
+    def add_key(self, result: Any, *args: Any) -> None:
+        """Keep a result that came by another way."""
+        keep_newest(self._cache, args, result, self._max_size)
+
+    def cache_info(self) -> CacheInfo:
+        """Hits, misses and size."""
+        return self.CacheInfo(self._lru_hits, self._lru_misses, self._max_size, len(self._cache))

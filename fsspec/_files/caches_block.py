@@ -13,9 +13,19 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._files.caches_base import BaseCache, Fetcher, Held, MultiFetcher, joined, log_fetch
+from fsspec._files.caches_base import (
+    BaseCache,
+    Fetcher,
+    Held,
+    MultiFetcher,
+    UpdatableLRU,
+    joined,
+    keep_newest,
+    log_fetch,
+    mark_used,
+)
 from fsspec._files.descriptors import new_descriptor
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
@@ -23,83 +33,6 @@ from fsspec._paths.ranges import as_number
 
 if TYPE_CHECKING:
     import mmap
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-def _keep(kept: OrderedDict[K, V], key: K, item: V, most: int) -> None:
-    """Add an item as the most recently used, and evict the least recently used ones beyond ``most``."""
-    kept.pop(key, None)
-    kept[key] = item
-    while len(kept) > most:
-        try:
-            kept.popitem(last=False)
-        except KeyError:  # another thread emptied it
-            return
-
-
-def _used(kept: OrderedDict[K, V], key: K) -> None:
-    try:
-        kept.move_to_end(key)
-    except KeyError:  # another thread has just dropped it
-        pass
-
-
-class UpdatableLRU:
-    """Keeps the last results of a function, and takes results from elsewhere as well.
-
-    May be used by several threads: two that want the same missing result at once both
-    call the function. It has no lock, so that a fork cannot leave one held.
-
-    Parameters
-    ----------
-    func
-        called with hashable positional arguments.
-    max_size
-        how many results are kept.
-    """
-
-    class CacheInfo(NamedTuple):
-        """Counts, as those of ``functools.lru_cache``."""
-
-        hits: int
-        misses: int
-        maxsize: int
-        currsize: int
-
-    def __init__(self, func: Callable[..., Any], max_size: int = 128) -> None:
-        self._cached_function = func
-        self._max_size = max_size
-        self._cache: OrderedDict[Any, Any] = OrderedDict()
-        self._lru_hits = 0
-        self._lru_misses = 0
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            raise TypeError(f"only positional arguments can be looked up, got {', '.join(kwargs)} by name")
-        try:
-            result = self._cache[args]
-            self._cache.move_to_end(args)
-        except KeyError:  # also where another thread has just dropped it
-            self._lru_misses += 1
-            result = self._cached_function(*args)
-            self.add_key(result, *args)
-        else:
-            self._lru_hits += 1
-        return result
-
-    def is_key_cached(self, *args: Any) -> bool:
-        """Whether a call with these arguments would be answered from what is kept."""
-        return args in self._cache
-
-    def add_key(self, result: Any, *args: Any) -> None:
-        """Keep a result that came by another way."""
-        _keep(self._cache, args, result, self._max_size)
-
-    def cache_info(self) -> CacheInfo:
-        """Hits, misses and size."""
-        return self.CacheInfo(self._lru_hits, self._lru_misses, self._max_size, len(self._cache))
 
 
 class BlockCache(BaseCache):
@@ -151,7 +84,7 @@ class BlockCache(BaseCache):
                     if self._may_drop:
                         if self._has_own_read:
                             return self._by_read_cache(start, end)
-                        _used(kept, first)
+                        mark_used(kept, first)
                     self._lru_hits += 1
                     if start < self.size:
                         self.hit_count += 1
@@ -192,7 +125,7 @@ class BlockCache(BaseCache):
             else:
                 self._lru_hits += 1
                 if self._may_drop:
-                    _used(kept, number)
+                    mark_used(kept, number)
             parts.append(block)
         to, at = end - last * blocksize, start - first * blocksize
         if to < len(parts[-1]):
@@ -208,11 +141,11 @@ class BlockCache(BaseCache):
         if block is None:
             self._lru_misses += 1
             block = self._fetch_block(number)
-            _keep(kept, number, block, self.maxblocks)
+            keep_newest(kept, number, block, self.maxblocks)
             return block
         self._lru_hits += 1
         if self._may_drop:
-            _used(kept, number)
+            mark_used(kept, number)
         return block
 
     def _fetch_block(self, block_number: int) -> bytes:
@@ -336,7 +269,7 @@ class BackgroundBlockCache(BlockCache):
         elif wanted or ahead.done:
             self._block_ahead = None
             if wanted or ahead.error is None:  # an error is raised only for a read of this block
-                _keep(self._kept_blocks, ahead.number, ahead.result(), self.maxblocks)
+                keep_newest(self._kept_blocks, ahead.number, ahead.result(), self.maxblocks)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

@@ -1,8 +1,10 @@
-"""Copying a file from one filesystem to another, in a thread of its own.
+"""Operations from a loop on filesystems of any kind, and copying a file from one to another.
 
-Small files go whole through memory, others block by block. A file appears at its target only
-when it is whole, where the target can keep what is written back. The thread is made for the
-one file: no pool is kept, so none is inherited by a forked child.
+What blocks is done in a thread of its own, unless a thread would cost more (`_QUICK`). The thread is made for
+the one call: no pool is kept, so none is inherited by a forked child.
+
+Small files go whole through memory, others block by block. A file appears at its target only when it is
+whole, where the target can keep back what is written.
 
 Cancelling a copy waits at most `_GRACE` seconds for the thread, so that a server that stalls does not
 delay it for longer. When the server answers after that, the thread stops between two blocks and
@@ -19,11 +21,12 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.buffered import AbstractBufferedFile
-from fsspec._loop.batching import start_in_thread
+from fsspec._loop.batching import run_concurrently, start_in_thread
 from fsspec._loop.bridge import sync
-from fsspec._overriding import is_built_in
+from fsspec._overriding import is_awaitable, is_built_in
+from fsspec._paths.paths import unequal
 from fsspec._paths.redaction import redact_url
-from fsspec.callbacks import Callback
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 if TYPE_CHECKING:
     from fsspec._paths.types import BinaryReader, BinaryWriter, Options, T
@@ -32,9 +35,14 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger("fsspec.generic")
 
 
+BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
+BLOCK = 2**20
 _GRACE = 0.2
 _MEMORY = "fsspec.implementations.memory"
 _HERE = frozenset((_MEMORY, "fsspec.implementations.data", "fsspec.implementations.local"))
+_QUICK = frozenset("cat_file exists info isdir isfile ls makedirs mkdir pipe_file rm_file size".split())
+"""What filesystems of this machine are asked without a thread."""
+_QUICK_IN_MEMORY = _QUICK | {"du", "find", "glob", "rm"}
 
 
 async def run_in_thread(func: Callable[[], T], stop: threading.Event | None = None) -> T:
@@ -67,6 +75,19 @@ def is_plainly_local(fs: AbstractFileSystem) -> bool:
 def is_in_memory(fs: AbstractFileSystem) -> bool:
     """Whether a filesystem waits for nothing at all."""
     return type(fs).__module__ == _MEMORY
+
+
+async def ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    """One operation of a filesystem, blocking or awaitable, from whichever loop."""
+    if not is_awaitable(fs):
+        if name in _QUICK_IN_MEMORY and is_here(fs) and (name in _QUICK or is_in_memory(fs)):
+            return getattr(fs, name)(*args, **kwargs)
+        return await run_in_thread(lambda: getattr(fs, name)(*args, **kwargs))
+    method = getattr(fs, f"_{name}")
+    home = None if fs.asynchronous else fs.loop
+    if home is None or home is asyncio.get_running_loop():
+        return await method(*args, **kwargs)
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(method(*args, **kwargs), home))
 
 
 def _is_awaited(fs: AbstractFileSystem) -> bool:
@@ -196,3 +217,58 @@ def _give_up(file: IO[bytes] | AbstractBufferedFile) -> None:
     finally:
         if isinstance(file, AbstractBufferedFile):
             file.closed = True
+
+
+async def copy_file_op(
+    fs1: AbstractFileSystem,
+    url1: list[str],
+    fs2: AbstractFileSystem,
+    url2: list[str],
+    tempdir: str | None = None,
+    batch_size: int = BATCH,
+    on_error: str = "ignore",
+) -> list[Any] | None:
+    """Copy files from one filesystem to another, several at a time.
+
+    Parameters
+    ----------
+    fs1, url1
+        a filesystem, and paths there
+    fs2, url2
+        another one, and as many paths to copy to
+    tempdir
+        not needed, see `GenericFileSystem.copy`
+    batch_size
+        how many at a time
+    on_error
+        ``"ignore"`` passes over files that are not there, ``"raise"`` raises for the first
+        that cannot be copied, ``"return"`` gives exceptions in a list
+
+    Returns
+    -------
+    list or None
+        with ``"return"``, for each file None or what went wrong
+    """
+    if on_error not in ("ignore", "raise", "return"):
+        raise ValueError(f'on_error is "ignore", "raise" or "return", not {on_error!r}')
+    if len(url1) != len(url2):
+        raise ValueError(unequal(url1, url2))
+
+    async def copy(pair: tuple[str, str]) -> None:
+        path, path2 = fs1._strip_protocol(pair[0]), fs2._strip_protocol(pair[1])
+        if fs1 is fs2:
+            await ask(fs1, "cp_file", path, path2)
+        else:
+            await copy_between(fs1, path, fs2, path2, BLOCK, DEFAULT_CALLBACK)
+
+    results = await run_concurrently(
+        list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise"
+    )
+    if on_error == "return":
+        return results
+    for url, result in zip(url1, results):
+        if isinstance(result, FileNotFoundError) and not await ask(fs1, "isfile", fs1._strip_protocol(url)):
+            continue
+        if isinstance(result, BaseException):
+            raise result
+    return None

@@ -85,3 +85,15 @@ class BinaryWriter(Protocol):
     """What bytes can be written to; it returns how many it took, where it knows."""
 
     def write(self, data: ReadableBuffer, /) -> int | None: ...
+
+
+class Filesystem(Protocol):
+    """What plans use of a filesystem directly, which neither blocks nor is awaited; its operations they ask
+    for by steps."""
+
+    @property
+    def async_impl(self) -> bool:
+        """Whether the operations are awaitable."""
+        ...
+
+    def _strip_protocol(self, path: str, /) -> str: ...

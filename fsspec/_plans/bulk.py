@@ -14,8 +14,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Depth, Offsets, Options, StrPath, StrPaths
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Depth, Filesystem, Offsets, Options, StrPath, StrPaths
 
 
 def listing_options(fs: Filesystem, kwargs: Options) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from fsspec._plans import PlanOf, batch, call
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Entry
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Entry, Filesystem
 
 
 _UNITS = ("kb", "Mb", "Gb", "Tb", "Pb")

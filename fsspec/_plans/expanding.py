@@ -17,8 +17,7 @@ from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import ask, check_depth, find_call, together
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, StrPaths
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Depth, Filesystem, StrPaths
 
 
 def _stripped(fs: Filesystem, path: StrPaths) -> list[str]:

@@ -25,8 +25,7 @@ from fsspec._plans import Plan, batch, call
 from fsspec._plans.listing import ask, check_depth, listings, unless_absent
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Entry, Options, StrPath
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Depth, Entry, Filesystem, Options, StrPath
 
 
 _WILD = re.compile(r"[*?\[]")

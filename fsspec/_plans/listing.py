@@ -22,8 +22,7 @@ from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Entry, Options, StrPaths, T
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Depth, Entry, Filesystem, Options, StrPaths, T
 
 
 def find_call(fs: Filesystem, path: str, options: Mapping[str, Any]) -> call:

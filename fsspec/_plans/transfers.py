@@ -31,8 +31,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
 from fsspec.utils import check_contained, other_paths
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Options, StrPaths
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Depth, Filesystem, Options, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 

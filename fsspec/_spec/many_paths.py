@@ -118,6 +118,21 @@ class ManyPaths(Contents):
         """
         return drive(self, listing.du(self, path, total, maxdepth, withdirs, **kwargs))
 
+    def sizes(self, paths: list[str]) -> list[int | None]:
+        """The bytes of several files.
+
+        Returns
+        -------
+        list of int
+            in the order of ``paths``; None for those whose size the backend cannot know
+
+        Raises
+        ------
+        FileNotFoundError
+            where one of them is not there
+        """
+        return drive(self, bulk.sizes(self, paths))
+
     @default
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         """The paths that match a pattern.

@@ -12,11 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
-from fsspec._overriding import is_built_in, mark_built_in
+from fsspec._overriding import is_awaitable, is_built_in, mark_built_in
 from fsspec._paths.paths import TAKING_ANY, path_texts, renamed, unescaped, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
-from fsspec._plans.filesystem import is_awaitable
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem

@@ -14,7 +14,7 @@ from typing import IO, Any, cast
 
 import fsspec
 from fsspec._loop.bridge import OnLoop
-from fsspec._plans.filesystem import Filesystem
+from fsspec._paths.types import Filesystem
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.core import OpenFile
 from fsspec.implementations.http import HTTPFileSystem

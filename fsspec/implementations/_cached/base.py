@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import perform
-from fsspec._overriding import default, is_built_in, is_default
+from fsspec._overriding import default, is_awaitable, is_built_in, is_default
 from fsspec._paths.paths import false_without_path, path_texts, url_text
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._paths.urls import protocols_of
 from fsspec._plans import Plan, call
-from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import expand_call, together
 from fsspec._spec.traffic import Traffic

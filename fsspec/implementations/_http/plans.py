@@ -15,8 +15,7 @@ from fsspec.implementations._http.answers import UnknownOptionError
 from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check, url_given
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Options
-    from fsspec._plans.filesystem import Filesystem
+    from fsspec._paths.types import Depth, Filesystem, Options
 
 
 class URLPattern(globbing.Pattern):

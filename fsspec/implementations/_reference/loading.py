@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from fsspec._overriding import is_awaitable
 from fsspec._paths.paths import type_name
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
-from fsspec._plans.filesystem import is_awaitable
 from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
 from fsspec.implementations._reference.spec import decoded

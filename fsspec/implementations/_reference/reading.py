@@ -15,12 +15,11 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
-from fsspec._overriding import replaced, supported
+from fsspec._overriding import is_awaitable, replaced, supported
 from fsspec._paths.paths import local_side, path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
 from fsspec._plans.bulk import raise_first, split_callback
-from fsspec._plans.filesystem import is_awaitable
 from fsspec._plans.globbing import has_magic
 from fsspec.asyn import AsyncFileSystem, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
