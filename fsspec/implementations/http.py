@@ -27,7 +27,6 @@ from fsspec._overriding import default, unlike_base
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
-from fsspec._spec.traffic import Traffic
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http import answers, parsing, responses, transfers
@@ -184,7 +183,6 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if not callable(get_client):
             raise TypeError(f"get_client is a function that makes a session, not {type(get_client).__name__}")
         self.get_client = get_client
-        self._traffic_counts = Traffic()
         repeat = Retries.given(retries, retry_wait, retry_statuses)
         how = repeat, self._traffic_counts, answers.ignored_headers(validators), type(self)
         # credentials of a session of our making go with the requests, so that no other host gets them

@@ -23,7 +23,6 @@ from fsspec._overriding import default, unlike_base
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive
 from fsspec._public import publish
-from fsspec._spec.traffic import Traffic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http import answers, parsing, sync_responses, transfers
@@ -40,9 +39,11 @@ from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import yarl
 
-    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath
+    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath, T
 
 
 _missing_package = ""
@@ -140,7 +141,6 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 name="requests",
             )
         super().__init__(self, **storage_options)
-        self._traffic_counts = Traffic()
         self._retry_policy = Retries.given(retries, retry_wait, retry_statuses)
         self._set_up(
             simple_links, block_size, same_scheme, cache_type, cache_options, client_kwargs, encoded,
@@ -219,6 +219,10 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         raise kind(f"{status} {response.reason} for {redact_url(url)} (HTTPFileSystem)", response=response)
 
     # reading ----------------------------------------------------------------------
+    def _repeat_request(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives, which is done again as the retries of the filesystem say."""
+        return sync_responses.repeat(self._retry_policy, work, self._traffic_counts)
+
     def _get_response(self, url: str, **options: Any) -> requests.Response | ResponseProxy:
         """A response whose body is still to be read."""
         options = {**self.kwargs, **options}
@@ -251,9 +255,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         """The bytes of a file or of a part of it; one request, two for an end that is far from that of the
         file, or a beginning alone that is given from there."""
         if start is None and end is None:
-            return sync_responses.repeat(
-                self._retry_policy, partial(self._whole_body, url, kwargs), self._traffic_counts
-            )
+            return self._repeat_request(partial(self._whole_body, url, kwargs))
         if start == end:
             return b""
         if parsing.near_the_end(start or 0, end):
@@ -264,9 +266,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         begin, end, known = limits
         if end is not None and begin >= end:
             return b""
-        return sync_responses.repeat(
-            self._retry_policy, partial(self._body_part, url, begin, end, known, kwargs), self._traffic_counts
-        )
+        return self._repeat_request(partial(self._body_part, url, begin, end, known, kwargs))
 
     def _whole_body(self, url: str, options: Options) -> bytes:
         with closing(self._get_response(url, **options)) as response:
@@ -320,9 +320,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                     for data in sync_responses.body_parts(response, rpath, size=chunk_size):
                         write(data)
 
-        sync_responses.repeat(
-            self._retry_policy if target.repeatable else Retries(), download, self._traffic_counts
-        )
+        self._repeat_request(download) if target.repeatable else download()
 
     @unlike_base
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
@@ -360,7 +358,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 self._raise_not_found_for_status(response, url)
             return _entry_of(response)
 
-        return sync_responses.repeat(self._retry_policy, ask, self._traffic_counts)
+        return self._repeat_request(ask)
 
     @staticmethod
     def _opening_error(error: OSError) -> OSError:
@@ -399,7 +397,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 return True
 
         try:
-            return sync_responses.repeat(self._retry_policy, ask, self._traffic_counts)
+            return self._repeat_request(ask)
         except FileNotFoundError:
             return False
         except (OSError, ValueError):
@@ -435,9 +433,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _ls_real(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """Ask for a page, whatever is remembered of it; what classes that list otherwise override."""
         options = request_options(type(self.session).request, kwargs)
-        listed = sync_responses.repeat(
-            self._retry_policy, partial(self._page_links, url, options), self._traffic_counts
-        )
+        listed = self._repeat_request(partial(self._page_links, url, options))
         return listed if detail else sorted(entry["name"] for entry in listed)
 
     def _page_links(self, url: str, options: Options) -> list[dict[str, Any]]:
@@ -487,9 +483,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                     message = f"{response.status_code} redirected for {redact_url(url)}: nothing was uploaded"
                     raise requests.HTTPError(message, response=response)
 
-        sync_responses.repeat(
-            self._retry_policy if method == "put" else Retries(), upload, self._traffic_counts
-        )
+        self._repeat_request(upload) if method == "put" else upload()
 
     # files ------------------------------------------------------------------------
     def _open(

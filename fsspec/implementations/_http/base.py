@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.ranges import as_number
+from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http import parsing
 from fsspec.implementations._http.transfers import CHUNK
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options
-    from fsspec._spec.traffic import Traffic
 
 _NOT_FOR_REQUESTS = frozenset(
     "use_listings_cache listings_expiry_time max_paths skip_instance_cache batch_size".split()
@@ -27,7 +27,6 @@ class HTTPBase:
     )
     _version_keys = ("ETag", "Last-Modified", "size")
     """What of an entry distinguishes versions, for caches that check files: `ukey` distinguishes URLs."""
-    _traffic_counts: Traffic
     _as_requested = staticmethod(parsing.unescaped)
 
     def _set_up(
@@ -51,6 +50,7 @@ class HTTPBase:
             if not isinstance(given or {}, Mapping):  # the values of the first may be secret
                 raise TypeError(f"{name} is a dict of options, not {type(given).__name__}")
         parsing.own_headers(storage_options)
+        self._traffic_counts = Traffic()
         self.block_size: int = CHUNK if block_size is None else as_number("block_size", block_size, "bytes")
         self.simple_links = simple_links
         self.same_schema = same_scheme
