@@ -244,8 +244,18 @@ def mv(
         and _without_slash(fs, path1) == _without_slash(fs, path2)
     ):
         return None
+    if not recursive and overridden(fs, "copy") and _are_apart(fs, path1, path2):
+        progress = Callback.as_callback(callback)
+        progress.set_size(1)
+        yield call("copy", path1, path2, recursive=False, maxdepth=maxdepth, on_error="raise")
+        yield call("rm", path1, recursive=False)
+        progress.relative_update(1)
+        return None
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, {}, None)
     moved = [(a, b) for a, b in pairs if _without_slash(fs, a) != _without_slash(fs, b)]
+    if isinstance(path2, str) and not _without_slash(fs, path2):
+        # to the root, where "name" is put at "/name": many backends take that for the same
+        moved = [(a, b) for a, b in moved if _without_slash(fs, a) != _without_slash(fs, b).lstrip("/")]
     if pairs and not moved:
         sources = [a for a, _ in pairs]
         there = yield from ask(fs, "exists", sources)
@@ -275,6 +285,14 @@ def mv(
 
 def _without_slash(fs: Filesystem, path: str) -> str:
     return str(fs._strip_protocol(path).rstrip("/"))
+
+
+def _are_apart(fs: Filesystem, path1: StrPaths, path2: StrPaths) -> bool:
+    """Whether it is one file by its name, and neither it nor its target can lie in the other."""
+    if not isinstance(path1, str) or not isinstance(path2, str) or has_magic(path1):
+        return False
+    source, target = (f"{fs._strip_protocol(path).strip('/')}/" for path in (path1, path2))
+    return target != "/" and not source.startswith(target) and not target.startswith(source)
 
 
 def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[str, str]]) -> None:

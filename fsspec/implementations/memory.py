@@ -327,7 +327,7 @@ class MemoryFileSystem(AbstractFileSystem):
         whole = recursive and maxdepth is None
         asked = self.rm_file, self._rm, self.isfile, self.exists, self.info
         plainly = all(map(is_built_in, asked))
-        for p in paths if not whole else ():  # before anything is removed
+        for p in reversed(paths) if not whole else ():  # in their order, before anything is removed
             if p not in self.store and not self._is_folder(p) and (plainly or not self.exists(p)):
                 raise FileNotFoundError(p)
             if p and p not in self.store and not to_remove.issuperset(list(tree.get(p, ()))):

@@ -267,6 +267,42 @@ def test_mv_onto_itself_changes_nothing(fs):
     assert fs.files == FILES
 
 
+@pytest.mark.parametrize("root", ["", "/"])
+def test_mv_of_a_name_without_a_slash_to_the_root_changes_nothing(root):
+    class Keys(Shelf):
+        """Takes "/name" and "name" for the same file, only when it looks for it."""
+
+        def cp_file(self, path1, path2, **kwargs):
+            if not self.isdir(path1):
+                self.files[path2.strip("/")] = self.files[path1.strip("/")]
+
+        def _rm(self, path):
+            self.files.pop(path.strip("/"), None)
+
+    fs = Keys({"f": b"1", "d/g": b"2"})
+    fs.mv("f", root)
+    assert fs.files == {"f": b"1", "d/g": b"2"}
+    fs.mv("d/g", root)
+    assert fs.files == {"f": b"1", "g": b"2"}
+
+
+def test_mv_of_one_file_asks_no_more_than_the_copy_of_a_class_does():
+    class Own(Shelf):
+        def copy(self, path1, path2, **kwargs):
+            super().copy(path1, path2, **kwargs)
+
+        def info(self, path, **kwargs):
+            asked.append(path)
+            return super().info(path, **kwargs)
+
+    asked, fs = [], Own(FILES)
+    fs.copy("r/one", "r/copy")
+    by_copy = len(asked)
+    fs.mv("r/two.txt", "r/moved")
+    assert len(asked) == 2 * by_copy
+    assert fs.files["r/moved"] == b"22" and "r/two.txt" not in fs.files
+
+
 def test_mv_removes_nothing_that_was_not_copied(fs):
     with pytest.raises(FileNotFoundError):
         fs.mv(["r/one", "r/none"], "t")

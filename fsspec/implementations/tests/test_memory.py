@@ -396,6 +396,16 @@ def test_a_list_of_which_something_is_missing_removes_nothing(m):
     assert m.find("/") == ["/r/a", "/r/b"]
 
 
+def test_of_a_list_the_last_one_that_cannot_be_removed_is_told(m):
+    m.mkdir("/r/d")
+    m.pipe({"/r/d/f": b"1", "/r/x": b"1"})
+    with pytest.raises(FileNotFoundError, match="none"):
+        m.rm(["/r/d", "/r/none"])
+    with pytest.raises(OSError, match="not empty"):
+        m.rm(["/r/absent", "/r/d"])
+    assert m.find("/") == ["/r/d/f", "/r/x"]
+
+
 # threads -----------------------------------------------------------------------------
 def test_listing_and_removing_while_others_write(fs):
     """Nothing raises because something came or went, and nothing that is there is missing."""
