@@ -46,7 +46,7 @@ MODULES = (
 )
 VOLATILE = {*"mtime created modified atime ctime birthtime ino time LastModified last_modified".split()}
 VOLATILE |= {*"modificationTime last_write_time last_access_time creation_time change_time".split()}
-VOLATILE |= {"ResponseMetadata", "file_id", "file_attributes", "volume_id"}
+VOLATILE |= {"unique", "modify", "ResponseMetadata", "file_id", "file_attributes", "volume_id"}
 calls: list[str] = []
 
 

@@ -636,6 +636,11 @@ def asyncio_run(fs, name, *args, **kwargs):
     return fsspec.asyn.sync(fs.loop, getattr(fs, name), *args, **kwargs)
 
 
+def test_a_missing_key_is_omitted_where_it_is_awaited_as_well():
+    fs = ReferenceFileSystem({"a": "x"})
+    assert fs.cat("none", on_error="omit") == {} == asyncio_run(fs, "_cat", "none", on_error="omit")
+
+
 @pytest.mark.parametrize("key", ["text", "encoded", "part", "whole"])
 @pytest.mark.parametrize(
     "start, end", [(2, None), (None, 4), (1, 3), (-3, None), (-4, -1), (None, 0), (99, None)]
