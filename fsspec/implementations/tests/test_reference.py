@@ -636,6 +636,13 @@ def asyncio_run(fs, name, *args, **kwargs):
     return fsspec.asyn.sync(fs.loop, getattr(fs, name), *args, **kwargs)
 
 
+def test_what_is_listed_keeps_its_order_after_it_was_drawn():
+    fs = ReferenceFileSystem({"d/z": "1", "d/a": "2", "c": "3"})
+    listed = fs.ls("d", detail=False)
+    assert fs.tree("d").index("a") < fs.tree("d").index("z")
+    assert fs.ls("d", detail=False) == listed == ["d/z", "d/a"]
+
+
 def test_a_missing_key_is_omitted_where_it_is_awaited_as_well():
     fs = ReferenceFileSystem({"a": "x"})
     assert fs.cat("none", on_error="omit") == {} == asyncio_run(fs, "_cat", "none", on_error="omit")
