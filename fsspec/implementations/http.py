@@ -402,7 +402,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     @unlike_base
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
-        """What a HEAD request says of a file; a GET where that fails or gives no size.
+        """What a HEAD request says of a file; a GET where that fails or gives no size, or 0.
 
         Returns ``name``, ``size`` in bytes or None, ``type`` (always ``"file"``), ``url`` after redirects;
             where the server says so ``mimetype``, ``ETag``, ``Last-Modified``, ``Content-MD5``, ``Digest``
@@ -416,8 +416,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         except (FileNotFoundError, aiohttp.ClientError) as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
-        if info.get("size") is None:
-            # what only HEAD has given stays
+        if not info.get("size"):
+            info.pop("size", None)  # 0 may be that of the answer to HEAD; what only that has given stays
             info.update((k, v) for k, v in (await ask(self, url, "get", kwargs)).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 

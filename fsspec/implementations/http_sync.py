@@ -324,7 +324,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @unlike_base
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
-        """What a HEAD request says of a file; a GET where that fails or gives no size."""
+        """What a HEAD request says of a file; a GET where that fails or gives no size, or 0."""
         info = self._info_of(url, kwargs)
         for name in ("Last-Modified", "partial"):
             info.pop(name, None)
@@ -342,8 +342,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         except OSError as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
-        if info.get("size") is None:
-            # what only HEAD has given stays
+        if not info.get("size"):
+            info.pop("size", None)  # 0 may be that of the answer to HEAD; what only that has given stays
             info.update((k, v) for k, v in self._ask_by(url, "get", kwargs).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 

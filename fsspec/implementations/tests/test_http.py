@@ -1389,3 +1389,15 @@ def test_options_of_the_wrong_type_are_of_no_file(url, kind, options):
             fs.info(f"{url}/small.txt", **options)
     with pytest.raises((TypeError, AttributeError)):  # the latter by requests
         fs.cat_file(f"{url}/small.txt", **options)
+
+
+def test_a_size_of_0_that_only_head_gives_is_not_that_of_the_file(http_server, fs, url, tmp_path):
+    """Some servers answer HEAD with the length of that answer, which is empty."""
+    http_server.fault("/big.bin", content_length=0, methods=("HEAD",))
+    assert fs.info(url + "/big.bin")["size"] == len(BIG)
+    assert fs.cat_file(url + "/big.bin", -10, -5) == BIG[-10:-5]
+    cached = fsspec.filesystem("blockcache", fs=fs, cache_storage=str(tmp_path))
+    with cached.open(url + "/big.bin") as f:
+        assert f.read() == BIG
+    http_server.files["/none"] = b""
+    assert fs.info(url + "/none")["size"] == 0

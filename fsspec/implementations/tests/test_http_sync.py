@@ -425,3 +425,12 @@ def test_what_writes_is_put_file_alone(http_server, fs, url):
         assert "pipe_file" not in str(caught.value)
     fs.put_file(io.BytesIO(b"x"), url + "/new")
     assert http_server.files["/new"] == b"x"
+
+
+def test_a_size_of_0_that_only_head_gives_is_not_that_of_the_file(http_server, fs, url):
+    """Some servers answer HEAD with the length of that answer, which is empty."""
+    http_server.fault("/big.bin", content_length=0, methods=("HEAD",))
+    assert fs.info(url + "/big.bin")["size"] == len(BIG)
+    assert fs.cat_file(url + "/big.bin", -10, -5) == BIG[-10:-5]
+    http_server.files["/none"] = b""
+    assert fs.info(url + "/none")["size"] == 0
