@@ -211,6 +211,16 @@ class GithubFileSystem(RestFileSystem):
         place = f"{self.org}/{self.repo} at {ref}"
         raise MissingMemberError(path, partial(where_missing, place, path, names))
 
+    def _missing_entry(self, path: str, ref: str) -> MissingMemberError | None:
+        """The error about a file that says what is there; None where that cannot be listed."""
+        try:
+            self._tree_entry(path, ref, self.dircache if ref == self.root else {})
+        except MissingMemberError as error:
+            return error if error.args[0] == path else MissingMemberError(path, partial(str, error))
+        except (OSError, ValueError):  # the service answers that as well
+            pass
+        return None
+
     def info(self, path: str, sha: str | None = None, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path).strip("/")
         if not path:
@@ -244,7 +254,10 @@ class GithubFileSystem(RestFileSystem):
         if mode != "rb":
             raise NotImplementedError("files on GitHub are not written here: commit and push them")
         path = path.strip("/")
-        answer = self._fetch_content(path, sha).json()
+        try:
+            answer = self._fetch_content(path, sha).json()
+        except FileNotFoundError as error:
+            raise self._missing_entry(path, sha or self.root) or error from None
         if not isinstance(answer, dict):
             raise folder_error(path)
         if answer.get("encoding") == "base64":

@@ -282,7 +282,7 @@ class ReferenceFileSystem(ReferenceReading):
             except KeyError as error:
                 if self._is_folder(path):
                     return {"name": path, "type": "directory", "size": 0}
-                raise missing(path, error) from error
+                raise missing(path, error, self.references) from error
         if type(value) is list and len(value) == 3 and type(value[2]) is int:
             return {"name": path, "type": "file", "size": value[2]}
         return {"name": path, "type": "file", "size": size_if_valid(path, value)}

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from fsspec._paths.ranges import cut, merge_offset_ranges
 from fsspec._paths.redaction import redact_url
+from fsspec.archive import MissingMemberError, where_missing
 from fsspec.exceptions import ForkError
 from fsspec.implementations._reference.parsing import (
     MissingTargetError,
@@ -205,9 +207,13 @@ def ends_there(part: Part, got: int, size: int | None) -> bool:
     return size is not None and part.start + got >= min(part.end, size)
 
 
-def missing(key: str, error: KeyError) -> FileNotFoundError:
-    """The error for a key without a reference; a second argument of KeyError says why."""
-    why = error.args[1:]
-    made = FileNotFoundError(f"{key}: {why[0]}" if why else key)
+def missing(key: str, error: KeyError, references: object = None) -> FileNotFoundError:
+    """The error for a key without a reference; a second argument of KeyError says why. Of ``references`` that
+    are in memory it says what is there, where its text is asked for."""
+    why, made = error.args[1:], FileNotFoundError(key)
+    if why:
+        made = FileNotFoundError(f"{key}: {why[0]}")
+    elif isinstance(references, dict):
+        made = MissingMemberError(key, partial(where_missing, "the references", key, references))
     made.__cause__ = error
     return made

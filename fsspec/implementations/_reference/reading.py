@@ -82,7 +82,7 @@ class ReferenceReading(AsyncFileSystem):
         try:
             value = self.references[path]
         except KeyError as error:
-            raise joining.missing(path, error) from error
+            raise joining.missing(path, error, self.references) from error
         return parsed(path, value, self.target)
 
     def _fs_of(self, url: str) -> AsyncFileSystem:

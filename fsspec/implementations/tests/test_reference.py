@@ -1053,3 +1053,13 @@ def test_all_references_are_found_without_a_listing_of_a_programs_own():
 
     fs = Listing(fo={"a/1": b"one", "b": b"two"}, skip_instance_cache=True)
     assert fs.find("") == list(fs.get_mapper("")) == ["a/1", "b"]
+
+
+@pytest.mark.parametrize("way", ["open", "cat", "cat_file", "info", "size", "ls"])
+def test_what_is_missing_is_told_with_what_is_there(way):
+    fs = fsspec.filesystem("reference", fo={"data/one": b"1", "data/two": b"2"})
+    told = "^data/tow: not in the references; is 'data/two' meant"
+    with pytest.raises(FileNotFoundError, match=told) as caught:
+        getattr(fs, way)("data/tow")
+    assert caught.value.args == ("data/tow",)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -354,12 +354,15 @@ def test_github_repository(github_server):
         fs.open("a.txt", "wb")
 
 
-@pytest.mark.parametrize("way", ["info", "ls"])
-def test_github_says_of_what_is_missing_in_a_listing_what_is_there(github_server, way):
+@pytest.mark.parametrize("way", ["info", "ls", "cat_file", "open"])
+def test_github_says_of_what_is_missing_what_is_there(github_server, way):
     fs = make("github", github_server)
     told = r"^sub/b\.bim: not in o/r at main; is 'sub/b\.bin' meant\?"
     with pytest.raises(FileNotFoundError, match=told) as caught:
         getattr(fs, way)("sub/b.bim")
+    assert caught.value.args == ("sub/b.bim",)
+    with pytest.raises(FileNotFoundError, match=r"^(sup/b\.bin: )?sup: not in o/r at main; is 'sub' meant\?"):
+        getattr(fs, way)("sup/b.bin")
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
