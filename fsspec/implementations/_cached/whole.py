@@ -183,7 +183,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             if self._metadata._changed_details:
                 self.save_cache()
         self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
-        return out
+        return {path: _naming(path, got) for path, got in out.items()}
 
     def _put_in_place(self, path: str, part: str, fn: str, uid: str | None) -> str | Exception:
         """Put a copy that has arrived in its place; its path, or what went wrong."""
@@ -557,6 +557,17 @@ class _OpenedTogether(list[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.layered: list[Any] = []  # what those were opened from that have layers: a codec, text
+
+
+def _naming(path: str, got: Any) -> Any:
+    """What was fetched of a path, or the error instead; a `FileNotFoundError` that names no file (s3fs tells
+    what the server says) is replaced by one that does."""
+    name = redact_url(path)
+    if type(got) is not FileNotFoundError or got.filename is not None or name in str(got):
+        return got
+    error = FileNotFoundError(name)
+    error.__cause__ = got
+    return error
 
 
 def _uploading(files: list[LocalTempFile]) -> Plan:

@@ -284,3 +284,15 @@ def test_a_file_that_was_committed_or_discarded_can_be_closed(s3_address, end):
     getattr(f, end)()
     f.close()
     assert f.closed and fs.exists(f"ended/{end}") == (end == "commit")
+
+
+@pytest.mark.parametrize("path", ["missing/x", "contract/missing"])
+@pytest.mark.parametrize("cache", ["simplecache", "filecache"])
+def test_a_cache_of_whole_files_names_an_object_that_is_not_there(path, cache, s3_fs, tmp_path):
+    """Of s3fs the error is the server's text, which names nothing."""
+    fs = fsspec.filesystem(cache, fs=s3_fs, cache_storage=str(tmp_path), skip_instance_cache=True)
+    for read in (fs.open, fs.cat_file, fs.cat, lambda path: fs.cat([path])):
+        with pytest.raises(FileNotFoundError) as raised:
+            read(path)
+        assert str(raised.value) == path
+    assert str(fs.cat_ranges([path], [0], [1])[0]) == path
