@@ -198,18 +198,29 @@ _CREATE = os.O_WRONLY | os.O_CREAT
 _FLAGS = {"r": os.O_RDONLY, "w": _CREATE | os.O_TRUNC, "a": _CREATE | os.O_APPEND, "x": _CREATE | os.O_EXCL}
 
 
-def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
-    """Open a file with a buffer, in any mode; a regular file has a position of its own. Also its size."""
+@lru_cache
+def _how(mode: str) -> tuple[str, int, type[Any]] | None:
+    """The mode of the `LocalRaw`, the flags to open it with and the class of its buffer; None for what the
+    built-in ``open`` has to do."""
     kind = mode.replace("b", "").replace("+", "").replace("t", "")
     if kind not in _FLAGS or not _HAS_PREAD:
+        return None
+    flags = _FLAGS[kind] | os.O_CLOEXEC
+    if "+" in mode:
+        return f"{kind}+b", flags & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR, io.BufferedRandom
+    return f"{kind}b", flags, io.BufferedReader if kind == "r" else io.BufferedWriter
+
+
+def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
+    """Open a file with a buffer, in any mode; a regular file has a position of its own. Also its size."""
+    how = _how(mode)
+    if how is None:
         f = cast("io.BufferedIOBase", open(path, mode))
         return f, os.fstat(f.fileno()).st_size
-    how = _FLAGS[kind]
-    if "+" in mode:
-        how = how & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR
-    raw = LocalRaw(-1, kind + ("+" if "+" in mode else "") + "b")
+    kind, flags, make = how
+    raw = LocalRaw(-1, kind)
     raw._named_path = path
-    raw._descriptor_number = new_descriptor(os.open, path, how | os.O_CLOEXEC, 0o666)  # closed with it
+    raw._descriptor_number = new_descriptor(os.open, path, flags, 0o666)  # closed with it
     try:
         found = os.fstat(raw._descriptor_number)
         if stat.S_ISDIR(found.st_mode):
@@ -220,12 +231,9 @@ def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
     if not stat.S_ISREG(found.st_mode):
         fd, raw._descriptor_number = raw._descriptor_number, -1
         return cast("io.BufferedIOBase", os.fdopen(fd, mode)), found.st_size
-    if kind == "a":
+    if kind[0] == "a":
         raw._raw_position = found.st_size
-    buffering = min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))
-    if "+" in mode:
-        return io.BufferedRandom(raw, buffering), found.st_size
-    return (io.BufferedReader if kind == "r" else io.BufferedWriter)(raw, buffering), found.st_size
+    return make(raw, min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))), found.st_size
 
 
 _WHOLE = ((), (None,), (-1,))
@@ -461,13 +469,13 @@ class LocalFileOpener(io.IOBase):
             return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 
-    def write(self, *args: Any, **kwargs: Any) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         if not is_mine(self):
             if self._inherited_writer() and is_dropping_writes():
-                return len(args[0])
+                return memoryview(data).nbytes
             self._check_writer("write to")
         try:
-            return (self._buffered_file or self.f).write(*args, **kwargs)
+            return (self._buffered_file or self.f).write(data)
         except ValueError:  # a closed file, perhaps of those that are never written to
             if not self.closed or self.writable():
                 raise
