@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from functools import wraps
+from functools import partial
 from typing import Any
 
 from fsspec._paths.redaction import redact_url
@@ -23,8 +23,11 @@ def reading_layer(codec: Callable[..., Any], file: Any, path: str, mode: str = "
     if layer is not file:
         raw = getattr(getattr(layer, "_buffer", layer), "raw", None)  # of gzip, bz2, lzma, lz4, zstd
         for decoder, name in (raw, "read"), (raw, "readinto"), (raw, "readall"), (layer, "_read1"):  # of zip
-            with suppress(Exception):  # it has none, or is in C, or of a program, with rules of its own
-                setattr(decoder, name, _naming(decoder, name, path))
+            method = getattr(type(decoder), name, None)
+            if method is not None:
+                with suppress(Exception):  # it is in C, or of a program, with rules of its own
+                    # by a weak reference, so that there is no cycle: it ends with its file
+                    setattr(decoder, name, partial(_decoded, weakref.ref(decoder), method, path))
     return layer
 
 
@@ -38,16 +41,10 @@ def name_file(error: Exception, path: str) -> None:
             error.args = (f"{error.args[0]}, reading {shown}",)
 
 
-def _naming(decoder: Any, name: str, path: str) -> Callable[..., Any]:
-    """A method of a decoder, to be put in its place."""
-    method, reference = getattr(type(decoder), name), weakref.ref(decoder)  # no cycle: it ends with its file
-
-    @wraps(method)
-    def call(*args: Any) -> Any:
-        try:
-            return method(reference(), *args)
-        except Exception as error:  # of any codec; it is raised on
-            name_file(error, path)
-            raise
-
-    return call
+def _decoded(decoder: weakref.ref[Any], method: Callable[..., Any], path: str, *args: Any) -> Any:
+    """What a method of a decoder gives; an error names the file."""
+    try:
+        return method(decoder(), *args)
+    except Exception as error:  # of any codec; it is raised on
+        name_file(error, path)
+        raise
