@@ -42,6 +42,7 @@ from fsspec.utils import tokenize
 T = TypeVar("T")
 
 _PLAIN = frozenset({str, int, bool, float, bytes, type(None)})
+_TAKEN_APART = _PLAIN | {dict, list, tuple}
 _MOST_MEMBERS = 64  # of lists and dicts in arguments; tokens of larger ones are not remembered
 _REMEMBERED_KEYS = 512  # by class: argument sets whose token is known without computing it
 
@@ -133,7 +134,7 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     if _PLAIN.issuperset(types):
         key = (owner, args, *kwargs.items(), *types)
     else:
-        members = _members(args, kwargs)
+        members = _members(args, kwargs) if _TAKEN_APART.issuperset(types) else None
         if members is None:
             return _digest(cls, owner, args, kwargs)
         key = (owner, *members)
