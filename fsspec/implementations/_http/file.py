@@ -170,14 +170,17 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     def read(self, length: int = -1) -> bytes:
         """As of any file; the whole of one that was not read yet is fetched by one request."""
         if not self.closed and not isinstance(self.cache, AllBytes):
-            whole = length is None or length < 0
-            keeps_all = self._reading_ahead.stream is None and self.cache.name != "none"
-            if self.size is None or whole and self.loc == 0 and keeps_all:
+            if self.size is None or (
+                self.loc == 0
+                and (length is None or length < 0)
+                and self._reading_ahead.stream is None
+                and self.cache.name != "none"
+            ):
                 sync(self.loop, self.async_fetch_all)
-        size, length = self.size, -1 if length is None else length
+        size = self.size
         out = super().read(length)
         if self.size != size:  # the server says another one than the program
-            out += super().read(length if length < 0 else length - len(out))
+            out += super().read(-1 if length is None or length < 0 else length - len(out))
         return out
 
     def _begin_with(self, info: dict[str, Any], first: bytes | BodyStream | None) -> None:
