@@ -193,6 +193,15 @@ def test_a_server_that_does_not_tell_when_a_file_was_changed(server, fs):
         fs.modified("/d/a.txt")
 
 
+def test_a_commit_of_what_is_not_held_back_does_nothing(server, fs):
+    f = fs.open("/d/new", "wb")
+    f.commit()
+    f.write(b"1")
+    f.close()
+    f.commit()
+    assert got(server, "d/new") == b"1"
+
+
 def test_a_path_without_anything_is_asked_for_once_to_find_what_is_below(server, fs):
     assert fs.find("/no") == []
     assert server.commands.count("MLST /no") == 1
