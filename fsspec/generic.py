@@ -30,7 +30,7 @@ from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.core import split_protocol, with_options_of_url
+from fsspec.core import split_protocol, url_to_fs, with_options_of_url
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained
 
@@ -67,6 +67,10 @@ def _resolve_fs(
 ) -> AbstractFileSystem:
     """The filesystem that a path belongs to; see `GenericFileSystem` for the methods."""
     if "://" in path.partition("::")[2]:
+        if method == "options":
+            fs, plain = url_to_fs(path, **(storage_options or {}))
+            if fs._strip_protocol(path) == plain:  # a cache, which knows a chain by the path behind it
+                return fs
         raise ValueError(
             f"{redact_url(path)!r} is a chain, which generic and rsync do not follow: give the outer one"
             ' its options by set_generic_fs, as in set_generic_fs("zip", fo="s3://b/a.zip"), and use'
@@ -130,8 +134,8 @@ class GenericFileSystem(AsyncFileSystem):
     default_method
         how the filesystem of a path is found: ``"default"``, the one that no options make;
         ``"options"``, made of those in ``storage_options`` and of what the URL itself carries, a
-        host for one; ``"current"``, the one of the protocol that was made last; ``"generic"``, that of
-        `set_generic_fs`.
+        host for one, or that of a chain of caches; ``"current"``, the one of the protocol that was made
+        last; ``"generic"``, that of `set_generic_fs`.
     storage_options
         options by protocol, for ``"options"``.
     **kwargs

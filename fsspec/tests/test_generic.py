@@ -739,6 +739,7 @@ def test_a_slash_at_the_end_of_a_target_is_a_folder(m):
     "chain", ["zip::memory://z.zip", "zip://in/x::memory://z.zip", "simplecache::memory://in"]
 )
 def test_a_chain_is_refused_with_the_way_out(m, chain):
+    """But of caches made of options, see below."""
     with fsspec.open("zip://in/x::memory://z.zip", "wb", zip={"mode": "w"}) as f:
         f.write(b"1")
     for refused in (
@@ -757,6 +758,20 @@ def test_a_chain_is_refused_with_the_way_out(m, chain):
     finally:
         generic._generic_fs.clear()
     assert m.cat_file("/copied/in/x") == b"1"
+
+
+@pytest.mark.parametrize("cache", ["simplecache", "filecache", "blockcache"])
+def test_a_chain_of_a_cache_is_followed_by_options(m, tmp_path, cache):
+    m.pipe({"/d/x": b"1", "/d/s/y": b"22"})
+    options = {cache: {"cache_storage": str(tmp_path)}}
+    fs = GenericFileSystem("options", storage_options=options)
+    url = f"{cache}::memory://d"
+    assert fs.find(url) == ["memory:///d/s/y", "memory:///d/x"] and fs.cat_file(f"{url}/x") == b"1"
+    inst_kwargs = {"default_method": "options", "storage_options": options}
+    rsync(url, "memory://copied", inst_kwargs=inst_kwargs)
+    rsync("memory://d", f"{cache}::memory://through", inst_kwargs=inst_kwargs)
+    for folder in "/copied", "/through":
+        assert m.cat(folder, recursive=True) == {f"{folder}/x": b"1", f"{folder}/s/y": b"22"}
 
 
 @pytest.mark.parametrize("urls", [(None, "memory://a"), ("memory://a", 3)])
