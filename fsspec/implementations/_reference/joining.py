@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from fsspec._paths.ranges import cut, merge_offset_ranges
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_text, redact_url
 from fsspec.archive import MissingMemberError, where_missing
 from fsspec.exceptions import ForkError
 from fsspec.implementations._reference.parsing import (
@@ -69,7 +69,10 @@ def failed(key: str, url: str, error: BaseException) -> BaseException:
     """The error of a reference for an ``error`` of its target's filesystem."""
     if isinstance(error, (ForkError, ReferenceNotReachable)):
         return error
-    made = ReferenceNotReachable(key, url)
+    reason = ": ".join(filter(None, (type(error).__name__, redact_text(str(error)))))
+    if isinstance(error, PermissionError) or type(error).__name__ == "NoCredentialsError":
+        reason += "; credentials for the targets are given in remote_options="
+    made = ReferenceNotReachable(key, url, reason)
     made.__cause__ = error
     return made
 

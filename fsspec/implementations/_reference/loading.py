@@ -47,6 +47,7 @@ def load(
         )
     options = dict(options)
     compression = options.pop("compression", None)
+    options.pop("asynchronous", None)  # the table is read blocking, whatever its targets are
     if protocol is None or "::" in url:
         fs, path = url_to_fs(url, **options)
     else:

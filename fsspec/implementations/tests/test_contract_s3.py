@@ -296,3 +296,14 @@ def test_a_cache_of_whole_files_names_an_object_that_is_not_there(path, cache, s
             read(path)
         assert str(raised.value) == path
     assert str(fs.cat_ranges([path], [0], [1])[0]) == path
+
+
+def test_a_reference_whose_target_lacks_credentials_says_so_and_where_they_go(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    fs = fsspec.filesystem("reference", fo={"x": ["s3://contract/x", 0, 1]}, skip_instance_cache=True)
+    with pytest.raises(RuntimeError, match="NoCredentialsError: .*remote_options="):
+        fs.cat("x")

@@ -795,6 +795,24 @@ def test_missing_target(http_server, tmp_path):
         assert not (tmp_path / "got").exists()
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_table_is_read_blocking_whatever_its_options_say(http_server, asynchronous):
+    """kerchunk writes ``asynchronous`` into the options of the targets, which may be those of the table."""
+    http_server.files["/t"] = DATA
+    http_server.files["/refs.json"] = json.dumps({"k": [http_server.url + "/t", 0, 3]}).encode()
+    options = {"asynchronous": True}
+    how = {"target_options": options, "remote_options": options if asynchronous else {}}
+    fs = ReferenceFileSystem(http_server.url + "/refs.json", asynchronous=asynchronous, **how)
+
+    async def awaited():
+        found = await fs._cat("k")
+        await fs.fss["http"]._session.close()
+        return found
+
+    assert (asyncio.run(awaited()) if asynchronous else fs.cat("k")) == DATA[:3]
+    assert options == {"asynchronous": True}
+
+
 def test_a_target_that_is_not_there_is_a_file_not_found_to_who_opens_it_or_asks_for_its_size(
     http_server, tmp_path
 ):
