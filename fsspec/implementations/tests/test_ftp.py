@@ -193,6 +193,11 @@ def test_a_server_that_does_not_tell_when_a_file_was_changed(server, fs):
         fs.modified("/d/a.txt")
 
 
+def test_a_part_of_what_a_url_names(server, fs):
+    whole = fs.cat_file("/d/a.txt")
+    assert fs.cat_file(fs.unstrip_protocol("/d/a.txt"), start=2) == whole[2:] != whole
+
+
 def test_a_commit_of_what_is_not_held_back_does_nothing(server, fs):
     f = fs.open("/d/new", "wb")
     f.commit()
