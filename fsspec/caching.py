@@ -312,10 +312,10 @@ class AdaptiveReadaheadCache(BaseCache):
         self.total_requested_bytes += len(data)
         return data
 
-    def go_on(self, position: int, size: int) -> None:
+    def continue_from(self, position: int, size: int) -> None:
         """Take reads of ``size`` bytes up to ``position``, which came by another way, for reads in order."""
         if self._background_prefetcher is not None:
-            self._background_prefetcher.go_on(position, size)
+            self._background_prefetcher.continue_from(position, size)
 
     def close(self) -> None:
         """Stop fetching ahead, not waiting for what is under way; a later read begins anew."""

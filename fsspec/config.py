@@ -223,7 +223,7 @@ def _as_declared(cls: Any, options: Options, configured: Mapping[str, Any]) -> O
     for name, value in options.items():
         if isinstance(value, str):
             try:
-                found[name] = _meant(value, _kinds(name, declared.get(name)))
+                found[name] = _converted(value, _kinds(name, declared.get(name)))
             except ValueError as error:
                 of = next(one for one in reversed(protocols_of(cls)) if name in (configured.get(one) or ()))
                 place = _sources.get((of, name, value), "the configuration")
@@ -262,7 +262,7 @@ def _kinds(name: str, parameter: inspect.Parameter | None) -> set[str]:
     return {name.rpartition(".")[2] for name in re.findall(r"[\w.]+", text)} - {"None"}
 
 
-def _meant(value: str, kinds: set[str]) -> object:
+def _converted(value: str, kinds: set[str]) -> object:
     """What text stands for where one of ``kinds`` is wanted, or nothing is known of that; ValueError, which
     does not show it, where it cannot be any."""
     structured = value.lstrip()[:1] in ("{", "[")

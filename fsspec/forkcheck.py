@@ -218,10 +218,10 @@ class _Trial:
             findings += replace(self, handles=[handle]).run(renew=True)
         if all(f.safe for f in findings if f.handle == "instance"):
             with suppress(Exception):  # a file that cannot be opened any more, which is found above
-                self.blame_file(findings)
+                self.advise_on_file(findings)
         return findings
 
-    def blame_file(self, findings: list[Finding]) -> None:
+    def advise_on_file(self, findings: list[Finding]) -> None:
         """Advise to change the class of the file, where only the file goes wrong."""
         with self.subject.fs.open(self.subject.path, "rb") as f:
             file = type(f)

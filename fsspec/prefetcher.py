@@ -275,7 +275,7 @@ class BackgroundPrefetcher:
         consumer.offset = producer.current_offset = arrived.end
         return data
 
-    def go_on(self, position: int, size: int) -> None:
+    def continue_from(self, position: int, size: int) -> None:
         """Begin at a position as if reads of ``size`` bytes in order had led there; nothing was read yet."""
         self.consumer.offset = self.producer.current_offset = position
         for _ in range(self.producer.streak_needed - 1):

@@ -98,7 +98,7 @@ class ReadAheadCache(_StretchCache):
             out = Joining(memoryview(data)[start - begin :])
             del data
             try:
-                return out.ended(_view_of(self._go_on(stop, end), 0, end - stop))
+                return out.ended(_view_of(self._fetch_from(stop, end), 0, end - stop))
             except BaseException:  # of an interrupted fetch what came before it is kept
                 self._kept_stretch = b"", start, out.part()[: stop - start]
                 raise
@@ -106,7 +106,7 @@ class ReadAheadCache(_StretchCache):
             return joined(ReadAheadCache._fetch_views(self, start, end))  # a subclass may have another
         self.miss_count += 1
         del data
-        return self._go_on(start, end)[: end - start]
+        return self._fetch_from(start, end)[: end - start]
 
     def _fetch_views(self, start: int | None, end: int | None) -> list[Any]:
         start, end = self._clip_range(start, end)
@@ -125,14 +125,14 @@ class ReadAheadCache(_StretchCache):
             start = stop
         del data
         try:
-            pieces.append(_view_of(self._go_on(start, end), 0, end - start))
+            pieces.append(_view_of(self._fetch_from(start, end), 0, end - start))
         except BaseException:  # of an interrupted fetch what came before it is kept
             if pieces:
                 self._kept_stretch = b"", stop - len(pieces[0]), pieces[0]
             raise
         return pieces
 
-    def _go_on(self, begin: int, end: int) -> bytes:
+    def _fetch_from(self, begin: int, end: int) -> bytes:
         """Fetch and keep the bytes from ``begin`` on and one block more, after dropping what was kept."""
         self._kept_stretch = b"", begin, b""
         data = self._fetch_uncached(begin, min(self.size, end + self.blocksize))

@@ -57,7 +57,7 @@ class _Stale(Variant):
         real = original(type(self))
         if name == "__class__":
             return real
-        if name in _FREE or (name.startswith("__") and name.endswith("__")) or _passes(self):
+        if name in _FREE or (name.startswith("__") and name.endswith("__")) or _is_reopening(self):
             return real.__getattribute__(self, name)
         if name == "closed":
             return bool(object.__getattribute__(self, "__dict__").get("_closed", False))
@@ -90,7 +90,7 @@ class _Stale(Variant):
         return _named(self)
 
 
-def _passes(file: Any) -> bool:
+def _is_reopening(file: Any) -> bool:
     """Whether the caller is the thread that reopens the file, or runs on a loop that it waits for."""
     owner = _busy.get(id(file))
     if owner is None:
@@ -142,7 +142,7 @@ def use(file: Any) -> None:
         state = object.__getattribute__(file, "__dict__")
         before = dict(state)
         owner = hooks.owner_pid(before.get("_fork_generation"))
-        if not _allowed(before) and (_holds(real, before) or instances.is_stale(before.get("fs"))):
+        if not _allowed(before) and (_holds_resources(real, before) or instances.is_stale(before.get("fs"))):
             raise ForkError(_named(file), owner)
         _busy[id(file)] = threading.get_ident()
         try:
@@ -170,7 +170,7 @@ def _allowed(state: dict[str, Any]) -> bool:
 def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
     """Restore a file in this process; False where there is no way to."""
     facts = known.facts_of(real)
-    if not _holds(real, before):
+    if not _holds_resources(real, before):
         return True  # it needs only its filesystem
     if facts.renews:
         state.update((name, known.make_value(path)) for name, path in facts.renews.items())
@@ -259,7 +259,7 @@ def inherit(file: Any, mode: Any) -> None:
         state = object.__getattribute__(file, "__dict__")
     except AttributeError:
         return  # without a __dict__: it cannot be handled
-    if is_read(mode) and not _holds(cls, state) and not _ends_itself(cls):
+    if is_read(mode) and not _holds_resources(cls, state) and not _ends_itself(cls):
         return
     hooks.immortalize(dict(state))
     state.setdefault("_fork_generation", hooks.generation - 1)
@@ -268,7 +268,7 @@ def inherit(file: Any, mode: Any) -> None:
         assign(file, swapped)
 
 
-def _holds(cls: type, state: dict[str, Any]) -> bool:
+def _holds_resources(cls: type, state: dict[str, Any]) -> bool:
     """Whether a file being read holds other resources than a cache and its filesystem."""
     facts = known.facts_of(cls)
     if facts.renews or facts.arguments:

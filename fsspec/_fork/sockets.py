@@ -102,7 +102,7 @@ def connect(address: tuple[str, int], timeout: float | None, family: int = 0) ->
     raise failed
 
 
-def has_news(sock: Any) -> bool:
+def has_unread(sock: Any) -> bool:
     """Whether data arrived without a request: the peer has closed the connection, or is about to."""
     fd = sock.fileno()
     if fd < 0:

@@ -71,9 +71,9 @@ class _Hold:
         self._entered.acquire()
         self._released.acquire()
         with suppress(RuntimeError):  # closed since
-            other.call_soon_threadsafe(self._stay)
+            other.call_soon_threadsafe(self._hold_callback)
 
-    def _stay(self) -> None:
+    def _hold_callback(self) -> None:
         if self._is_over():
             return
         self._entered.release()
@@ -337,7 +337,7 @@ def run_while_waiting(other: asyncio.AbstractEventLoop, over: Callable[[], bool]
             if io.loop is other and io.is_held_up():
                 io.wake()
                 if io.is_held_up():
-                    waiting = _until(over)
+                    waiting = _sleep_until(over)
                     if not io.run_here(waiting, io_thread.REST_BOUND):
                         waiting.close()  # another thread runs it
         for hold in list(_held):
@@ -345,7 +345,7 @@ def run_while_waiting(other: asyncio.AbstractEventLoop, over: Callable[[], bool]
                 hold.end()
 
 
-async def _until(over: Callable[[], bool]) -> None:
+async def _sleep_until(over: Callable[[], bool]) -> None:
     while not over():
         await asyncio.sleep(0.001)
 

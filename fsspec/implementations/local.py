@@ -99,7 +99,7 @@ def _found(path: str) -> os.stat_result | None:
         return None
 
 
-def _tell_what_is_meant(error: FileNotFoundError, path: str) -> None:
+def _suggest_url(error: FileNotFoundError, path: str) -> None:
     """Have the error about a path say which URL may be meant: nothing is called so, but it looks like one."""
     if ":" not in path or error.errno is None:
         return
@@ -230,7 +230,7 @@ class LocalFileSystem(AbstractFileSystem):
         try:
             entry = self._entry_of(stripped, item)
         except FileNotFoundError as error:
-            _tell_what_is_meant(error, stripped)
+            _suggest_url(error, stripped)
             raise
         if item is None and entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
             raise FileNotFoundError(2, "the link leads nowhere", stripped)
@@ -389,7 +389,7 @@ class LocalFileSystem(AbstractFileSystem):
             self.makedirs(path2, exist_ok=True)
         elif source is None or not is_file:
             missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path1)
-            _tell_what_is_meant(missing, path1)
+            _suggest_url(missing, path1)
             raise missing
         elif there is not None and (osp.samestat(source, there) or not stat.S_ISREG(there.st_mode)):
             shutil.copyfile(path1, path2)  # which refuses, or knows what to do
@@ -426,15 +426,15 @@ class LocalFileSystem(AbstractFileSystem):
         if isfilelike(path2):
             super().get_file(path1, path2, for_file(callback, path1))
             return
-        self._copy_telling(path1, cast("str", path2), callback, **kwargs)
+        self._copy_with_progress(path1, cast("str", path2), callback, **kwargs)
 
     @unlike_base
     def put_file(self, path1: str, path2: str, callback: Callback | None = None, **kwargs: Any) -> None:
         if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._strip_protocol(path2))
-        self._copy_telling(path1, path2, callback, **kwargs)
+        self._copy_with_progress(path1, path2, callback, **kwargs)
 
-    def _copy_telling(self, path1: str, path2: str, callback: Callback | None, **kwargs: Any) -> None:
+    def _copy_with_progress(self, path1: str, path2: str, callback: Callback | None, **kwargs: Any) -> None:
         self.cp_file(path1, path2, **kwargs)
         callback = for_file(callback, path1)
         if callback is DEFAULT_CALLBACK:
@@ -552,7 +552,7 @@ class LocalFileSystem(AbstractFileSystem):
             try:
                 return cast("IO[Any]", LocalFileOpener(path, "rb", fs=self))
             except FileNotFoundError as error:
-                _tell_what_is_meant(error, path)
+                _suggest_url(error, path)
                 raise
         return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
@@ -567,7 +567,7 @@ class LocalFileSystem(AbstractFileSystem):
         try:
             return LocalFileOpener(path, mode, fs=self, **kwargs)
         except FileNotFoundError as error:
-            _tell_what_is_meant(error, path)
+            _suggest_url(error, path)
             raise
 
 

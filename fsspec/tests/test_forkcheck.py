@@ -224,7 +224,7 @@ BACKEND = f"""
 def backend(sensitive: bool, watched: bool) -> str:
     """Its text, and whether it says what it holds and has its socket watched.
 
-    One that is not has answers taken away by children, and what waits for them waits in vain.
+    Children of one that is not take answers away from the parent, which then waits until its limit of time.
     """
     text = textwrap.dedent(BACKEND).replace("SENSITIVE", f"_fork_sensitive = {sensitive}")
     text = text.replace("PATIENCE", "2" if watched else "1")

@@ -124,10 +124,10 @@ class Bulky(fsspec.get_filesystem_class("memory")):
 
     protocol = "bulky"
 
-    def _told(self, *args, **kwargs):
+    def _record(self, *args, **kwargs):
         return "told", args
 
-    cat = cat_ranges = get = pipe = put = sizes = _told
+    cat = cat_ranges = get = pipe = put = sizes = _record
 
 
 @pytest.mark.parametrize("name", ["cat", "cat_ranges", "get", "pipe", "put", "sizes"])

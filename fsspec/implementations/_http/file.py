@@ -235,7 +235,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             made = self.cache = AdaptiveReadaheadCache(
                 self.blocksize, self._fetch_range, self.size, **options
             )
-            made.go_on(start, end - start)
+            made.continue_from(start, end - start)
             return [made._fetch(start, end)]
         data = self._fetch_many(start, end)
         if data is not None:

@@ -182,7 +182,7 @@ class FTPLink(ClientLink):
 
     def _connected(self) -> bool:
         ftp = self.ftp
-        return ftp is not None and ftp.sock is not None and not sockets.has_news(ftp.sock)
+        return ftp is not None and ftp.sock is not None and not sockets.has_unread(ftp.sock)
 
     def _watch(self) -> None:
         if self.ftp is not None and self.ftp.sock is not None:

@@ -33,7 +33,7 @@ class Refusal:
 
 
 @cache
-def _both(kind: Any, other: Any) -> type[OSError]:
+def _error_class(kind: Any, other: Any) -> type[OSError]:
     bases = (other,) if issubclass(other, kind) else (kind, other)
     return type(kind.__name__, (Refusal, *bases), {"__module__": kind.__module__, "_kinds": (kind, other)})
 
@@ -48,7 +48,7 @@ def refusal(
     ``number``: the ``errno``, None where there is none.
     """
     kinds: tuple[Any, Any] = kind, other  # classes, which mypy holds for unhashable
-    return _both(*kinds)(number, text, path)
+    return _error_class(*kinds)(number, text, path)
 
 
 def name_server(error: Exception, server: str) -> None:

@@ -394,7 +394,7 @@ assert not failed, failed
 
 
 def test_the_server_sees_the_parents_end(smb_process):
-    """The parent is killed, so that it takes leave of nobody, while its child lives on."""
+    """The parent is killed, so that it closes no connection, while its child lives on."""
     run(
         """
         import os, signal, time, fsspec

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 
-class Gate:
+class HoldingRelay:
     """In front of a server, as a context manager.
 
     Parameters
@@ -39,7 +39,7 @@ class Gate:
         self.target = host, int(port)
         self.after = after
 
-    def __enter__(self) -> Gate:
+    def __enter__(self) -> HoldingRelay:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()

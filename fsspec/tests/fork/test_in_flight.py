@@ -5,7 +5,7 @@ Whatever the children do, the request then goes on and brings the right bytes.
 
 import pytest
 
-from fsspec.tests.fork.relay import Gate
+from fsspec.tests.fork.relay import HoldingRelay
 from fsspec.tests.fork.scripts import run
 
 STAGES = {
@@ -17,7 +17,7 @@ STAGES = {
 PROGRAM = """
     import socket
 
-    def gate(word):
+    def control(word):
         with socket.create_connection(("127.0.0.1", int(os.environ["CONTROL"]))) as c:
             c.sendall(word)
             assert c.recv(1) == b"."
@@ -26,7 +26,7 @@ PROGRAM = """
     result = []
     thread = threading.Thread(target=lambda: result.append(read_it()), daemon=True)
     thread.start()
-    gate(b"?")
+    control(b"?")
     time.sleep(0.1)
     box = [fs, read_it]
 
@@ -49,7 +49,7 @@ PROGRAM = """
             end()
         os.waitpid(pid, 0)
     assert not result, "it was not held until the children had ended"
-    gate(b"!")
+    control(b"!")
     thread.join(15)
     if not result:
         faulthandler.dump_traceback(all_threads=True)
@@ -60,7 +60,7 @@ PROGRAM = """
 HTTP = """
     def make():
         fs = fsspec.filesystem(os.environ["SCHEME"])
-        return fs, lambda: fs.cat_file(os.environ["GATE"] + "/data1.bin")
+        return fs, lambda: fs.cat_file(os.environ["RELAY"] + "/data1.bin")
 
     def elsewhere(fs):
         return fs.cat_file(url("data0.bin")), DATA["data0.bin"], "over another connection"
@@ -68,7 +68,7 @@ HTTP = """
 HTTP_FILE = """
     def make():
         fs = fsspec.filesystem(os.environ["SCHEME"])
-        f = fs.open(os.environ["GATE"] + "/data1.bin", "rb", 300_000, cache_type="readahead", size=300_000)
+        f = fs.open(os.environ["RELAY"] + "/data1.bin", "rb", 300_000, cache_type="readahead", size=300_000)
         return fs, f.read
 
     def elsewhere(fs):
@@ -84,7 +84,7 @@ AWAITED = """
 
         async def once():
             try:
-                return await fs._cat_file(os.environ["GATE"] + "/data1.bin")
+                return await fs._cat_file(os.environ["RELAY"] + "/data1.bin")
             finally:
                 await fs._session.close()
 
@@ -108,7 +108,7 @@ AWAITED = """
 S3 = """
     def make():
         from fsspec.tests.servers.s3 import options
-        fs = fsspec.filesystem("s3", **options(os.environ["GATE"]))
+        fs = fsspec.filesystem("s3", **options(os.environ["RELAY"]))
         global other
         other = fsspec.filesystem("s3", **options(places["s3"]))
         elsewhere(fs)
@@ -136,8 +136,8 @@ def test_a_request_goes_on_whatever_children_do(client, mode, stage, places):
         pytest.skip(f"no server for {place}")
     if place == "s3":
         pytest.importorskip("s3fs")
-    with Gate(places[place], STAGES[stage]) as gate:
-        run(text + PROGRAM, places, mode, GATE=gate.url, CONTROL=str(gate.control), SCHEME=place)
+    with HoldingRelay(places[place], STAGES[stage]) as relay:
+        run(text + PROGRAM, places, mode, RELAY=relay.url, CONTROL=str(relay.control), SCHEME=place)
 
 
 @pytest.mark.parametrize("mode", ["opted", "neither"])
@@ -146,11 +146,11 @@ def test_an_upload_goes_on_whatever_children_do(mode, places, tmp_path):
     def make():
         fs = fsspec.filesystem("http")
         data = DATA["data1.bin"]
-        return fs, lambda: fs.pipe_file(os.environ["GATE"] + "/up.bin", data) or data
+        return fs, lambda: fs.pipe_file(os.environ["RELAY"] + "/up.bin", data) or data
 
     def elsewhere(fs):
         return fs.cat_file(url("data0.bin")), DATA["data0.bin"], "over another connection"
     """
-    with Gate(places["http"], 0) as gate:
-        run(text + PROGRAM, places, mode, GATE=gate.url, CONTROL=str(gate.control), SCHEME="http")
+    with HoldingRelay(places["http"], 0) as relay:
+        run(text + PROGRAM, places, mode, RELAY=relay.url, CONTROL=str(relay.control), SCHEME="http")
         run("expect(fsspec.filesystem('http').cat_file(url('up.bin')), DATA['data1.bin'], 'sent')", places)

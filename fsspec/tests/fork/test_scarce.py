@@ -98,7 +98,7 @@ def test_no_descriptor_is_left_to_cover_the_parents_connections_with(mode, loops
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads need no memory to be set aside")
 @pytest.mark.parametrize("mode", ["opted", "neither"])
 def test_no_thread_can_be_started_for_the_loop_again(mode, places):
-    """Calls wait neither for ever nor in vain, and the loop has its thread as soon as that is possible."""
+    """Calls end, with what they return, and the loop has its thread as soon as that is possible."""
     run(
         START
         + """
