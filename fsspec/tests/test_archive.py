@@ -32,7 +32,7 @@ def fs():
     return Crate(["a/b", "a/c/d", "e/", "f"])
 
 
-def test_ls(fs):
+def test_members_of_a_folder_are_listed(fs):
     assert fs.ls("", detail=False) == ["a", "e", "f"]
     assert fs.ls("/", detail=False) == ["a", "e", "f"]
     assert fs.ls("a", detail=False) == fs.ls("/a/", detail=False) == ["a/b", "a/c"]
@@ -68,14 +68,14 @@ def test_what_is_missing_is_told_with_what_there_is(fs):
         Crate().info("a")
 
 
-def test_info(fs):
+def test_folders_without_entries_are_folders(fs):
     assert fs.info("") == fs.info("/") == {"name": "", "size": 0, "type": "directory"}
     assert fs.info("/a/b")["size"] == 3
     assert fs.info("a/c") == {"name": "a/c", "size": 0, "type": "directory"}
     assert fs.isdir("e")
 
 
-def test_trees(fs):
+def test_trees_are_found_and_matched(fs):
     assert fs.find("") == ["a/b", "a/c/d", "f"]
     assert fs.find("a", withdirs=True) == ["a", "a/b", "a/c", "a/c/d"]
     assert fs.glob("**/d") == ["a/c/d"]

@@ -139,7 +139,7 @@ def test_the_loop_is_that_of_fsspec_unless_one_is_given():
         loop.close()
 
 
-def test_pickles():
+def test_a_pickled_instance_has_its_options_and_a_loop():
     class_of = AsyncFileSystem(batch_size=5, skip_instance_cache=True)
     again = pickle.loads(pickle.dumps(class_of))
     assert again.batch_size == 5 and again.loop is get_loop()

@@ -131,7 +131,7 @@ def test_cat_of_a_tree_raises_what_a_file_raises():
     assert "r/sub/three" not in fs.cat("r", recursive=True, on_error="omit")
 
 
-def test_cat_ranges(fs):
+def test_ranges_of_several_files_are_read(fs):
     assert fs.cat_ranges(["r/two.txt", "r/sub/three"], 0, [1, 2]) == [b"2", b"33"]
     assert fs.cat_ranges([], [], []) == []
 
@@ -152,7 +152,7 @@ def test_cat_ranges_of_lists_that_do_not_match(fs):
         fs.cat_ranges(["r/one"], [0], [1], max_gap=5)
 
 
-def test_pipe(fs):
+def test_several_files_are_written(fs):
     fs.pipe("t/a", b"a")
     fs.pipe({"t/b": b"b", f"{fs.protocol}://t/c": b"c"})
     assert {path: data for path, data in fs.files.items() if path[0] == "t"} == {
@@ -176,7 +176,7 @@ def test_of_two_names_of_one_file_the_last_one_is_written_last():
     assert written == [("a", b"1"), ("/a", b"2"), ("a", b"3")]
 
 
-def test_rm(fs):
+def test_several_files_are_removed(fs):
     fs.rm("r/one")
     fs.rm(["r/two.txt", "r/sub/three"])
     assert sorted(fs.files) == ["r/empty/", "r/sub/deep/four.txt"]
@@ -212,7 +212,7 @@ def test_rm_to_a_depth(fs):
     assert sorted(fs.files) == ["r/sub/deep/four.txt", "r/sub/three"]
 
 
-def test_sizes(fs):
+def test_sizes_come_in_the_order_of_paths(fs):
     assert fs.sizes(["r/two.txt", "r/one"]) == [2, 1]
 
 

@@ -443,7 +443,7 @@ def test_mmap_short_answer_of_many(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_pickles(kind: str) -> None:
+def test_a_pickled_cache_is_of_the_same_kind_and_file(kind: str) -> None:
     cache = caches[kind](100, fetch_globally, len(DATA))
     cache._fetch(0, 350)
     copy = pickle.loads(pickle.dumps(cache))
@@ -464,7 +464,7 @@ def test_adaptive_reads_on_after_closing() -> None:
     cache.close()
 
 
-def test_table() -> None:
+def test_caches_are_found_by_their_names() -> None:
     assert caches[None] is caches["none"] is caching.BaseCache
     assert set(caches) >= {None, *EVERY, "parts"}
     for name, cls in caches.items():
@@ -495,7 +495,7 @@ def test_what_is_no_cache_is_refused_as_it_is_registered(given: Any) -> None:
     assert caches == before
 
 
-def test_lru() -> None:
+def test_results_used_last_are_kept() -> None:
     calls = []
     lru = caching.UpdatableLRU(lambda x: calls.append(x) or x * 2, max_size=2)
     assert [lru(1), lru(2), lru(1), lru(3)] == [2, 4, 2, 6]
@@ -525,7 +525,7 @@ def test_lru_from_many_threads() -> None:
     assert not wrong and lru.cache_info().currsize == 3
 
 
-def test_statistics() -> None:
+def test_caches_count_hits_misses_and_bytes() -> None:
     for kind in ("readahead", "bytes", "blockcache", "first", "all", "mmap"):
         cache = caches[kind](100, fetch_globally, len(DATA))
         cache._fetch(0, 50)
@@ -690,7 +690,7 @@ def test_positions_from_the_end(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"), [("blockcache", (3, 3)), ("background", (3, 4)), ("first", (2, 2))]
 )
-def test_counts(kind: str, expected: tuple[int, int]) -> None:
+def test_each_cache_counts_in_its_own_way(kind: str, expected: tuple[int, int]) -> None:
     cache = caches[kind](8, Source().fetch, len(DATA))
     for start, end in [(0, 4), (2, 6), (40, 50)]:
         cache._fetch(start, end)

@@ -34,7 +34,7 @@ from fsspec.tests.programs import run
         ("http://h/p?q=a://b", ("http", "h/p?q=a://b")),
     ],
 )
-def test_split_protocol(url, parts):
+def test_one_letter_is_a_drive_and_no_protocol(url, parts):
     """One letter is a drive; data has no slashes."""
     assert split_protocol(url) == parts
 
@@ -57,7 +57,7 @@ def test_what_is_no_url_is_a_type_error(function, nothing):
 
 @pytest.mark.parametrize("url", ["nonsense://x", "dir::nonsense://x", "MEMORY://x", "mem ory://x"])
 @pytest.mark.parametrize("function", [fsspec.open, fsspec.open_files, url_to_fs, fsspec.get_mapper])
-def test_unknown_protocol(function, url):
+def test_an_unknown_protocol_is_named_with_the_way_out(function, url):
     """The error names it, and the way out."""
     protocol = url.rpartition("::")[2].partition(":")[0]
     with pytest.raises(ValueError, match=rf"Protocol not known: '{protocol}'.*register_implementation"):
@@ -74,7 +74,7 @@ def test_unknown_protocol(function, url):
         ("git", "pygit2", r"pip install 'fsspec\[git\]'"),
     ],
 )
-def test_missing_package(protocol, hidden, advice):
+def test_a_missing_package_is_named_with_how_to_install_it(protocol, hidden, advice):
     """What it needs is not there: the error says what to install."""
     found = run(
         f"""
@@ -180,7 +180,7 @@ def test_list_of_urls_keeps_its_order(m):
 
 
 @pytest.mark.parametrize("urls", [[], (), set()])
-def test_no_urls(urls):
+def test_no_urls_are_an_error(urls):
     """Most likely a mistake of the caller's."""
     with pytest.raises(ValueError, match="empty"):
         open_files(urls)
@@ -220,7 +220,7 @@ def test_mask_gives_names_in_order(m):
         assert get_fs_token_paths(root, mode="wb")[2] == [first]
 
 
-def test_name_function(m, caplog):
+def test_a_name_function_gives_any_names(m, caplog):
     """Any names; a warning where they are not in order."""
     named = open_files("memory://w/*", "wb", num=2, name_function=lambda i: "ab"[i])
     assert [f.path for f in named] == ["/w/a", "/w/b"]
@@ -345,7 +345,7 @@ def test_folders_that_may_not_be_made_do_not_hinder():
 
 
 # local copies ------------------------------------------------------------------------
-def test_open_local(tmp_path):
+def test_open_local_gives_a_path_for_a_path_and_a_list_for_a_pattern(tmp_path):
     """A path for a path, a list for a pattern."""
     for name in "ab":
         (tmp_path / name).write_bytes(b"")

@@ -40,17 +40,17 @@ def test_plain_paths_cost_nothing(fs):
         ("r/box/**", 2, BOX),
     ],
 )
-def test_recursive(fs, pattern, depth, expected):
+def test_folders_are_expanded_to_the_depth_that_is_given(fs, pattern, depth, expected):
     assert fs.expand_path(pattern, recursive=True, maxdepth=depth) == expected
     assert fs.expand_path([pattern], recursive=True, maxdepth=depth) == expected
 
 
-def test_patterns(fs):
+def test_patterns_are_expanded_and_sorted(fs):
     assert fs.expand_path("r/to?1") == ["r/top1"]
     assert fs.expand_path(["r/to*", "r/top1", "r/box"]) == ["r/box", "r/top1", "r/top2"]
 
 
-def test_literal_wildcards(fs):
+def test_literal_wildcards_ask_for_nothing(fs):
     assert fs.expand_path("r/a[1]*", assume_literal=True) == ["r/a[1]*"]
     assert fs.expand_path(["r/a[1]*"], assume_literal=True) == ["r/a[1]*"]
     assert fs.asked == []

@@ -78,7 +78,7 @@ threads = [threading.Thread(target=owned.get) for _ in range(8)]
 
 @forks
 @pytest.mark.parametrize("reset", ["0", "1"])
-def test_modes(reset):
+def test_the_mode_is_what_was_chosen(reset):
     run(
         """
 import os

@@ -64,7 +64,7 @@ def bad(findings):
     return {key: f["note"] for key, f in findings.items() if not f["safe"]}
 
 
-def test_http(http_server):
+def test_files_of_a_web_server_are_safe(http_server):
     http_server.files["/folder/a.bin"] = CONTENT
     code, findings = found(f"{http_server.url}/folder/a.bin")
     assert (code, bad(findings)) == (0, {})
@@ -119,7 +119,7 @@ def test_s3_and_its_secrets():
         assert "not-to-be-seen" not in done.stderr
 
 
-def test_local_files(tmp_path):
+def test_local_files_are_safe(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(CONTENT)
     done = checked(str(path), "--quiet")
@@ -134,7 +134,7 @@ def test_local_files(tmp_path):
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
-def test_memory():
+def test_memory_is_checked_from_its_own_process():
     """What is in the memory of this process is there to be checked from this process only."""
     program = """
         import fsspec, sys
@@ -555,7 +555,7 @@ def test_advice_is_the_same_where_files_are_written(words, tmp_path):
         (["file:///", "--storage-options", '{"a":', "secret}"], "quote the JSON"),
     ],
 )
-def test_no_start(words, output):
+def test_what_cannot_be_checked_exits_with_2(words, output):
     done = checked(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert output in done.stderr
@@ -588,7 +588,7 @@ def test_what_gives_access_by_its_url_is_not_shown(http_server):
     assert "hush" not in done.stdout + done.stderr and "sig=..." in done.stderr
 
 
-def test_empty_folder(tmp_path):
+def test_an_empty_folder_cannot_be_checked(tmp_path):
     done = checked(str(tmp_path))
     assert done.returncode == 2
     assert "no file directly in this folder" in done.stderr
@@ -607,14 +607,14 @@ def test_of_references_a_file_is_tried_that_is_not_inline(tmp_path):
     assert done.returncode == 2 and "x/0" in done.stderr
 
 
-def test_missing_package(tmp_path):
+def test_a_missing_package_is_named(tmp_path):
     Path(tmp_path, "paramiko.py").write_text("raise ImportError('no paramiko here')")
     done = checked("sftp://127.0.0.1/a", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "a package is missing" in done.stderr
 
 
-def test_no_permission(http_server):
+def test_a_refusal_is_named(http_server):
     http_server.files["/a.bin"] = CONTENT
     http_server.fault("/a.bin", status=403)
     done = checked(f"{http_server.url}/a.bin")
@@ -623,7 +623,7 @@ def test_no_permission(http_server):
     http_server.fault("/a.bin")
 
 
-def test_nobody_there():
+def test_an_unreachable_host_is_named_without_the_password():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and does not listen
         done = checked(f"http://user:hush@127.0.0.1:{unused.getsockname()[1]}/a")
@@ -634,7 +634,7 @@ def test_nobody_there():
     assert "hush" not in done.stderr
 
 
-def test_no_fork(monkeypatch, capsys):
+def test_without_fork_there_is_nothing_to_check(monkeypatch, capsys):
     monkeypatch.delattr(os, "fork")
     assert forkcheck.main(["memory://a"]) == 2
     assert "no fork" in capsys.readouterr().err

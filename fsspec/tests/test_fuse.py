@@ -80,7 +80,7 @@ def mounted(place, request):
 
 @mounting
 @pytest.mark.parametrize("mounted", [(), ("-t",)], indirect=True)
-def test_reading(mounted):
+def test_mounted_files_are_read(mounted):
     assert sorted(p.name for p in mounted.iterdir()) == ["a.txt", "big", "sub"]
     assert (mounted / "a.txt").read_bytes() == b"alpha"
     assert (mounted / "sub").is_dir() and not list((mounted / "sub").iterdir())
@@ -94,7 +94,7 @@ def test_reading(mounted):
 
 
 @mounting
-def test_writing(mounted, place):
+def test_mounted_files_are_written_moved_and_removed(mounted, place):
     source = place / "source"
     (mounted / "new").write_bytes(BIG)
     subprocess.run(["sh", "-c", f"echo more >> {mounted}/a.txt"], check=True, timeout=30)
@@ -137,7 +137,7 @@ def test_what_cannot_be_done_changes_nothing(mounted, place):
 
 
 @mounting
-def test_web_server(http_server, tmp_path):
+def test_a_mounted_web_server_is_only_read(http_server, tmp_path):
     """A page is a folder of what it links to; nothing can be written."""
     http_server.files["/page/"] = b'<a href="/page/a.bin">a</a>'
     http_server.files["/page/a.bin"] = BIG
@@ -150,7 +150,7 @@ def test_web_server(http_server, tmp_path):
 
 
 @mounting
-def test_background(place, tmp_path):
+def test_in_the_background_the_mount_outlives_the_command(place, tmp_path):
     """The command returns, and what it left behind serves and ends with the mount."""
     log = tmp_path / "log"
     point = place / "mount"
@@ -191,7 +191,7 @@ def test_thread_of_a_program(place):
 
 
 @mounting
-def test_options(place):
+def test_options_of_the_command_are_nested_by_protocol(place):
     given = ["s3-anon=true[bool]", "simplecache-expiry=5[int]", "x=y=z"]
     assert fsspec.fuse._options(given, "simplecache::s3://") == {
         "s3": {"anon": True},

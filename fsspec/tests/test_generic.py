@@ -120,7 +120,7 @@ def test_removing_asks_each_path_for_its_own(fs, tree, out):
     assert tree.find("/r") == []
 
 
-def test_moving(fs, tree, out, tmp_path):
+def test_files_are_moved_between_filesystems(fs, tree, out, tmp_path):
     fs.mv("memory://r/one", out)
     assert (tmp_path / "out").read_bytes() == b"1" and not tree.exists("/r/one")
     fs.mv(out, out + "2")
@@ -226,7 +226,7 @@ def test_trees_are_not_for_copy(fs, tree, out):
         fs.copy("memory://r", out, recursive=True)
 
 
-def test_missing_sources(fs, tree, out, tmp_path):
+def test_missing_sources_are_passed_over_between_filesystems(fs, tree, out, tmp_path):
     fs.copy(["memory://r/none", "memory://r/one"], [out + "1", out + "2"])
     assert below(tmp_path) == {"out2": b"1"}
     for within in ("memory://r/new", ["memory://r/new"]):
@@ -271,7 +271,7 @@ def test_copy_file_op(fs, tree):
         asyncio.run(copy_file_op(memory, ["a"], local, []))
 
 
-def test_maybe_await():
+def test_only_what_is_awaitable_is_awaited():
     async def five():
         return 5
 
@@ -401,7 +401,7 @@ def test_paths_of_no_known_filesystem():
 
 
 # trees -----------------------------------------------------------------------------
-def test_rsync(tree, out, tmp_path):
+def test_rsync_copies_a_tree(tree, out, tmp_path):
     copied = rsync("memory://r", out)
     assert copied == {f"memory://{p}": out + p.removeprefix("/r") for p in TREE}
     assert below(tmp_path / "out") == {p.removeprefix("/r/"): data for p, data in TREE.items()}
@@ -430,7 +430,7 @@ def test_rsync_compares_the_given_field(tree, out):
         rsync("memory://r", out, source_field="checksum")
 
 
-def test_rsync_refuses(tree, out):
+def test_rsync_refuses_what_is_no_folder(tree, out):
     with pytest.raises(ValueError, match="/r/nowhere' is not found"):
         rsync("memory://r/nowhere", "memory://x")
     with pytest.raises(ValueError, match="/r/one' is a file"):
@@ -643,7 +643,7 @@ WORKS = """
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("size", [1000, 3 * 2**20])
 @pytest.mark.parametrize("reset", ["1", "0"])
-def test_inherited(s3, http_server, s3_address, reset, size):
+def test_an_inherited_generic_filesystem_copies(s3, http_server, s3_address, reset, size):
     http_server.files["/a.bin"] = BIG[:size]
     big = f"b''.join(i.to_bytes(4, 'big') for i in range({size // 4}))"
     text = PROGRAM.format(web=http_server.url + "/a.bin", big=big, name="parent", body=WORKS.strip())

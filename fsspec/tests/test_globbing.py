@@ -61,7 +61,7 @@ def fs(request):
         ("r/nope", ""),
     ],
 )
-def test_what_matches(fs, pattern, expected):
+def test_a_pattern_matches_what_its_rules_say(fs, pattern, expected):
     found = fs.glob(pattern)
     assert found == expected.split(" ") if expected else found == []
     assert list(fs.glob(pattern, detail=True)) == found
@@ -79,14 +79,14 @@ def test_how_deep_two_stars_reach(fs, pattern, expected):
     assert {depth: len(fs.glob(pattern, maxdepth=depth)) for depth in expected} == expected
 
 
-def test_entries(fs):
+def test_with_detail_a_pattern_gives_entries(fs):
     assert fs.glob("r/[ab].txt", detail=True) == {
         f"r/{name}.txt": {"name": f"r/{name}.txt", "size": 1, "type": "file"} for name in "ab"
     }
     assert fs.glob("r/a.txt", detail=True)["r/a.txt"]["size"] == 1
 
 
-def test_without_folders(fs):
+def test_without_withdirs_only_files_match(fs):
     assert fs.glob("r/d1/*", withdirs=False) == ["r/d1/a.txt", "r/d1/c.csv"]
     assert "r/d1" not in fs.glob("r/d1/**", withdirs=False)
 

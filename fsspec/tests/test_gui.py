@@ -27,13 +27,13 @@ def shown(selector):
     return [text.partition(" ")[2] for text in selector.main.panel.options]
 
 
-def test_listing(selector):
+def test_folders_are_listed_before_files(selector):
     assert shown(selector) == ["sub", ".hidden", "a.txt", "b.csv"]
     assert selector.urlpath is None
     assert FileSelector("memory:///r", ignore=[r"\."], filters=["csv"]).main.panel.options.values()
 
 
-def test_filters(tree):
+def test_filters_choose_what_is_listed(tree):
     selector = FileSelector("memory:///r", filters=["txt", "csv"], ignore=[r"\."])
     assert shown(selector) == ["sub", "a.txt", "b.csv"]
     selector.filter_sel.value = ["csv"]
@@ -42,7 +42,7 @@ def test_filters(tree):
     assert shown(selector) == ["sub", "a.txt", "b.csv"]
 
 
-def test_choosing(selector):
+def test_a_chosen_file_sends_a_signal(selector):
     chosen, entered = [], []
     selector.connect("selection_changed", chosen.append)
     selector.connect("directory_entered", entered.append)
@@ -81,7 +81,7 @@ def test_failures_are_shown(selector):
     assert selector.storage_options == {"k": 1} == selector.fs.storage_options
 
 
-def test_signals(caplog):
+def test_slots_are_called_in_order(caplog):
     got = []
     select = SingleSelect(options=["a", "b", "c"])
     with pytest.raises(KeyError, match="selected"):

@@ -38,7 +38,7 @@ def test_filesystems_and_paths_within_others():
     assert back["list"][0].fs is inner
 
 
-def test_positional_arguments():
+def test_positional_arguments_come_back_as_such():
     """They come back as such."""
     fs = fsspec.get_filesystem_class("dir")("/folder", fsspec.filesystem("memory"))
     assert AbstractFileSystem.from_json(fs.to_json()) is fs

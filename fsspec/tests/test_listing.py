@@ -303,7 +303,7 @@ def test_a_page_that_fails_is_no_empty_folder(fault, http_server, tmp_path):
     assert (local / "sub" / "two").read_bytes() == b"data"
 
 
-def test_find(fs):
+def test_find_gives_everything_below_a_path(fs):
     assert fs.find("r") == ALL
     assert fs.find("r", withdirs=True) == sorted(ALL + FOLDERS)
     assert fs.find("r", maxdepth=1) == ["r/one", "r/two.txt"]
@@ -430,7 +430,7 @@ def test_options_reach_the_listings():
     assert fs.du("r", refresh=True) == 15
 
 
-def test_du(fs):
+def test_du_adds_up_sizes(fs):
     assert fs.du("r") == 15
     assert fs.du("r", maxdepth=1) == 3
     assert fs.du("r/one") == 1

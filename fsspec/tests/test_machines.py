@@ -439,11 +439,11 @@ class BlockCache(Copies):
     [Local, Memory, Dir, Zip, References, SimpleCache, FileCache, BlockCache],
     ids=lambda m: m.__name__,
 )
-def test_local(machine):
+def test_random_steps_on_local_files_keep_the_model(machine):
     check(machine, 12)
 
 
-def test_http(http_server):
+def test_random_steps_over_http_keep_the_model(http_server):
     class HTTP(Machine):
         lists = False
 
@@ -464,7 +464,7 @@ def s3_address():
         yield address
 
 
-def test_s3(s3_address):
+def test_random_steps_on_s3_keep_the_model(s3_address):
     from fsspec.tests.servers.s3 import options
 
     fs = fsspec.filesystem("s3", **options(s3_address), skip_instance_cache=True)
@@ -481,7 +481,7 @@ def test_s3(s3_address):
     check(S3, 3)
 
 
-def test_ftp(ftp_server):
+def test_random_steps_over_ftp_keep_the_model(ftp_server):
     class FTP(Writing):
         copies = False
 
@@ -494,7 +494,7 @@ def test_ftp(ftp_server):
     check(FTP, 3)
 
 
-def test_sftp(sftp_server):
+def test_random_steps_over_sftp_keep_the_model(sftp_server):
     class SFTP(Writing):
         copies = False
 
@@ -507,7 +507,7 @@ def test_sftp(sftp_server):
     check(SFTP, 3)
 
 
-def test_smb(smb_server):
+def test_random_steps_over_smb_keep_the_model(smb_server):
     class SMB(Writing):
         copies = False
         moves_over = False

@@ -54,7 +54,7 @@ def test_is_a_mapping_of_bytes(mapper):
     assert list(mapper) == []
 
 
-def test_missing_keys(mapper):
+def test_a_missing_key_is_a_key_error_or_the_default(mapper):
     """KeyError, or the default."""
     with pytest.raises(KeyError, match="zz"):
         mapper["zz"]
@@ -228,7 +228,7 @@ def test_as_a_filesystem_of_its_own(m):
     assert mapper == fsspec.get_mapper("memory://top/")
 
 
-def test_pickle(m):
+def test_a_pickled_mapper_has_the_same_keys(m):
     """The same keys of the same filesystem, and the same exceptions."""
     mapper = fsspec.get_mapper("memory://top", missing_exceptions=(PermissionError,))
     mapper["a"] = b"1"

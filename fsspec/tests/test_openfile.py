@@ -80,13 +80,13 @@ def test_pickle_carries_what_it_is_and_nothing_open(m):
 
 
 @pytest.mark.parametrize("compression", ["nonsense", "GZIP", ""])
-def test_unknown_compression(m, compression):
+def test_an_unknown_compression_names_those_there_are(m, compression):
     """The error says which there are."""
     with pytest.raises(ValueError, match="gzip"):
         OpenFile(m, "/x", compression=compression)
 
 
-def test_inferred_compression():
+def test_a_compression_is_inferred_from_the_extension():
     """By the extension; none where it says nothing."""
     assert get_compression("a/b.gz", "infer") == "gzip"
     assert get_compression("a.gz/b", "infer") is None
@@ -103,7 +103,7 @@ def test_what_was_opened_is_closed_where_the_codec_fails(m):
 
 
 @pytest.mark.parametrize("mode", ["zz", "", "rw"])
-def test_unknown_mode(m, mode):
+def test_an_unknown_mode_is_a_value_error(m, mode):
     """As the built-in ``open`` would."""
     m.pipe_file("/x", b"")
     with pytest.raises(ValueError):

@@ -73,7 +73,7 @@ def ranges(server):
 
 
 # what is fetched -----------------------------------------------------------------
-def test_a_column(http_server, data, engine):
+def test_a_column_is_fetched_alone(http_server, data, engine):
     """A third of the file, no more, in three requests and none when it is read."""
     http_server.files["/a.parquet"] = data
     url = http_server.url + "/a.parquet"
@@ -86,7 +86,7 @@ def test_a_column(http_server, data, engine):
     assert (len(http_server.requests), ranges(http_server)) == (requests, got)
 
 
-def test_row_groups(http_server, data, engine):
+def test_row_groups_are_fetched_alone(http_server, data, engine):
     http_server.files["/a.parquet"] = data
     url = http_server.url + "/a.parquet"
     how = dict(engine=engine, footer_sample_size=SAMPLE)
@@ -95,7 +95,7 @@ def test_row_groups(http_server, data, engine):
     assert found["number"].tolist() == list(range(ROWS // 4, ROWS // 2))
 
 
-def test_filters(http_server, data, engine):
+def test_row_groups_that_cannot_match_are_not_fetched(http_server, data, engine):
     """Row groups that cannot match are not fetched, and the filter's own column is."""
     http_server.files["/a.parquet"] = data
     url = http_server.url + "/a.parquet"
@@ -134,7 +134,7 @@ def test_small_file_costs_its_end(http_server, engine):
 
 
 @pytest.mark.parametrize("sample", [0, SAMPLE, 10**6, 10**8])
-def test_samples(m, data, sample):
+def test_any_sample_of_the_footer_will_do(m, data, sample):
     m.pipe("/a.parquet", data)
     f = open_parquet_file("memory://a.parquet", columns=["half"], footer_sample_size=sample)
     assert pq.ParquetFile(f).read(columns=["half"]).num_rows == ROWS
@@ -147,7 +147,7 @@ def test_everything_costs_one_request_each(http_server, data):
     assert [(r.method, r.range) for r in http_server.requests] == [("GET", None)]
 
 
-def test_everything(m, data):
+def test_with_nothing_selected_all_is_fetched(m, data):
     m.pipe("/a.parquet", data)
     f = open_parquet_file("memory://a.parquet", footer_sample_size=SAMPLE)
     assert f.read() == data
@@ -159,7 +159,7 @@ def test_no_columns_but_the_index(m, engine):
     assert reading(f, engine, columns=["half"]).index.name == "text"
 
 
-def test_nested_columns(m):
+def test_a_nested_column_is_fetched_whole(m):
     table = pa.table({"a": [{"x": i, "y": str(i)} for i in range(9)], "ab": list(range(9)), "l": [[1]] * 9})
     m.pipe("/a.parquet", made(table))
     for columns in (["a"], ["a.x"], ["l"]):
@@ -168,7 +168,7 @@ def test_nested_columns(m):
 
 
 # several ---------------------------------------------------------------------------
-def test_several_files(http_server, data, engine, m):
+def test_several_files_are_fetched_together(http_server, data, engine, m):
     for i in range(3):
         m.pipe(f"/many/{i}.parquet", data)
     files = open_parquet_files("memory://many/*.parquet", columns=["half"], engine=engine)
@@ -179,7 +179,7 @@ def test_several_files(http_server, data, engine, m):
     assert first.path == "/many/0.parquet"
 
 
-def test_folders(data, engine, m):
+def test_a_slash_at_the_end_means_all_files_below(data, engine, m):
     """A slash at the end means all Parquet files below."""
     for name in ("a.parquet", "deep/b.parq", "c.txt"):
         m.pipe(f"/lake/{name}", data)
@@ -299,21 +299,21 @@ def test_ranges_that_lead_out_of_the_file(m, data, engine):
         open_parquet_file("memory://a.parquet", columns=["half"], engine=engine, footer_sample_size=8)
 
 
-def test_truncated_answer(http_server, data):
+def test_a_truncated_answer_is_an_error(http_server, data):
     http_server.files["/a.parquet"] = data
     http_server.fault("/a.parquet", methods=("GET",), truncate=100)
     with pytest.raises(OSError):
         open_parquet_file(http_server.url + "/a.parquet", columns=["half"])
 
 
-def test_missing(http_server, m):
+def test_what_is_missing_is_named(http_server, m):
     with pytest.raises(FileNotFoundError, match="/none"):
         open_parquet_file("memory://none.parquet", columns=["a"])
     with pytest.raises(FileNotFoundError, match="/none"):
         open_parquet_file(http_server.url + "/none.parquet", columns=["a"])
 
 
-def test_refusals(m, data):
+def test_what_cannot_be_read_is_refused(m, data):
     m.pipe("/a.parquet", data)
     with pytest.raises(ValueError, match="bogus"):
         open_parquet_file("memory://a.parquet", columns=["half"], engine="bogus")
@@ -342,7 +342,7 @@ def test_engines_are_made_without_arguments(engine):
 
 
 # elsewhere -------------------------------------------------------------------------
-def test_pickled(m, data):
+def test_a_pickled_file_has_its_parts(m, data):
     m.pipe("/a.parquet", data)
     f = open_parquet_file("memory://a.parquet")
     f.seek(4)
@@ -353,7 +353,7 @@ def test_pickled(m, data):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("reset", ["1", "0"])
-def test_inherited(http_server, data, reset):
+def test_an_inherited_file_is_read_in_every_mode(http_server, data, reset):
     """It is in memory, so that it can be read in the child whatever was chosen."""
     http_server.files["/a.parquet"] = data
     text = f"""

@@ -37,7 +37,7 @@ from fsspec.spec import AbstractBufferedFile
         ("zip://a::filecache::http://me:pw@host/a?sig=abc", "zip://a::filecache::http://host/a?sig=..."),
     ],
 )
-def test_urls(url, shown):
+def test_secrets_are_taken_out_of_urls(url, shown):
     assert redact_url(url) == shown
 
 

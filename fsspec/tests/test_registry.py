@@ -139,7 +139,7 @@ def test_each_protocol_is_served_or_says_what_it_needs(protocol):
 
 
 @pytest.mark.parametrize("protocol", ["nonsense", "", None, "File"])
-def test_unknown_protocol(protocol):
+def test_an_unknown_protocol_is_named(protocol):
     """An error that names it; none at all is the local one."""
     if not protocol:
         assert get_filesystem_class(protocol) is get_filesystem_class("file")
@@ -159,7 +159,7 @@ def test_unknown_protocol(protocol):
         ("qqq", None),
     ],
 )
-def test_misspelled_protocol(typed, meant):
+def test_a_misspelled_protocol_suggests_the_one_meant(typed, meant):
     """The error suggests what it looks like."""
     with pytest.raises(ValueError, match="Protocol not known") as caught:
         get_filesystem_class(typed)

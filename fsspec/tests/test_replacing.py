@@ -96,7 +96,7 @@ def test_error_while_writing_leaves_the_old_file_and_nothing_else(folder, way):
 
 
 @ways
-def test_permissions_stay(folder, way):
+def test_a_replaced_file_keeps_its_permissions(folder, way):
     os.chmod(folder / "target", 0o640)
     act(way, folder, atomic=True)
     assert (folder / "target").read_bytes() == NEW
@@ -181,7 +181,7 @@ def test_read_only_file_is_refused(folder, way):
 
 @ways
 @pytest.mark.parametrize("atomic", [True, False])
-def test_option_decides(folder, way, atomic):
+def test_the_option_atomic_decides_whether_a_file_is_replaced(folder, way, atomic):
     before = inode(folder / "target")
     act(way, folder, atomic=atomic)
     assert (folder / "target").read_bytes() == NEW

@@ -71,7 +71,7 @@ def remembered():
         (pathlib.PurePosixPath("/x/y"), "/x/y", "/x"),
     ],
 )
-def test_paths(path, plain, parent):
+def test_paths_are_stripped_and_have_parents(path, plain, parent):
     assert DictFileSystem._strip_protocol(path) == plain
     assert DictFileSystem._parent(path) == parent
 
@@ -97,7 +97,7 @@ def test_urls_carry_no_options_by_default():
 # -- one path ------------------------------------------------------------------
 
 
-def test_info(fs):
+def test_info_looks_in_the_parent_and_then_below(fs):
     assert fs.info("dictfs://r/one") == {"name": "r/one", "size": 1, "type": "file"}
     assert fs.info("r/sub/") == {"name": "r/sub", "size": 0, "type": "directory"}
     assert fs.info("") == {"name": "", "size": 0, "type": "directory"}
@@ -197,7 +197,7 @@ def test_parts_are_slices(fs, start, end):
     assert fs.read_bytes("r/digits", start=start, end=end) == b"0123456789"[start:end]
 
 
-def test_reading(fs):
+def test_parts_and_wholes_of_files_are_read(fs):
     assert fs.head("r/digits", 3) == b"012"
     assert fs.tail("r/digits", 3) == b"789"
     assert fs.tail("r/digits", 30) == b"0123456789"
@@ -226,7 +226,7 @@ def test_reading(fs):
         (0, 100, b"\n", b"alpha\nbeta\ngamma\n"),
     ],
 )
-def test_blocks(fs, offset, length, delimiter, block):
+def test_blocks_begin_and_end_at_delimiters(fs, offset, length, delimiter, block):
     assert fs.read_block("r/lines", offset, length, delimiter) == block
 
 
@@ -247,7 +247,7 @@ def test_the_end_of_a_file_whose_seek_gives_nothing():
     assert fs.read_block("r/digits", 7, None) == b"789"
 
 
-def test_writing(fs):
+def test_bytes_and_text_are_written(fs):
     fs.pipe_file("r/new", b"abc")
     fs.write_bytes("r/new2", b"d")
     assert fs.write_text("r/new3", "é\n", encoding="utf8", newline="\r\n") == 2
@@ -260,7 +260,7 @@ def test_writing(fs):
     assert fs.cat("r/p2") == b"2"
 
 
-def test_touch(fs):
+def test_touch_makes_or_empties_a_file(fs):
     fs.touch("r/digits")
     assert fs.cat("r/digits") == b""
     fs.touch("r/fresh", truncate=False)
@@ -280,7 +280,7 @@ def test_a_use_that_the_mode_does_not_allow(fs, mode, use):
         getattr(f, use)(*[b"x"] * (use == "write"))
 
 
-def test_text(fs):
+def test_text_is_encoded_and_decoded(fs):
     with fs.open("r/new", "w", encoding="utf-16", newline="\r\n") as f:
         f.write("ä\n")
     with fs.open("dictfs://r/new", "rt", encoding="utf-16", newline="") as f:
@@ -288,7 +288,7 @@ def test_text(fs):
         assert f.read() == "ä\r\n"
 
 
-def test_compression(fs):
+def test_contents_are_compressed_and_decompressed(fs):
     with fs.open("r/new.gz", "wb", compression="infer") as f:
         f.write(b"payload" * 9)
     assert fs.cat("r/new.gz") != b"payload" * 9
@@ -423,7 +423,7 @@ class Sized(io.BytesIO):
         self.size = len(data)
 
 
-def test_get_file(tmp_path):
+def test_a_download_is_counted_and_its_folder_made(tmp_path):
     fs, callback = Small(FILES), Counter()
     fs.get_file("r/digits", tmp_path / "new" / "x", callback=callback)
     assert (tmp_path / "new" / "x").read_bytes() == b"0123456789"
@@ -506,7 +506,7 @@ def test_a_download_to_a_device(fs):
     assert not os.path.isfile("/dev/null")
 
 
-def test_put_file(tmp_path):
+def test_an_upload_is_counted(tmp_path):
     (tmp_path / "x").write_bytes(b"0123456789")
     fs, callback = Small(), Counter()
     fs.put_file(tmp_path / "x", "r/x", callback=callback)
@@ -559,7 +559,7 @@ def test_current_makes_an_instance_where_there_is_none(remembered):
     assert remembered.current() is remembered()
 
 
-def test_pickles(remembered):
+def test_a_pickle_gives_the_remembered_instance(remembered):
     a = remembered(k=1)
     assert pickle.loads(pickle.dumps(a)) is a
     data = pickle.dumps(a)
@@ -648,13 +648,13 @@ def test_moving_and_removing(fs):
     assert fs.find("r") == ["r/copied", "r/lines", "r/moved", "r/sub/two"]
 
 
-def test_mapper(fs):
+def test_a_mapper_has_the_files_below_its_root(fs):
     mapper = fs.get_mapper("r")
     assert mapper["sub/two"] == b"22"
     assert sorted(mapper) == ["digits", "lines", "one", "sub/two"]
 
 
-def test_tree(fs):
+def test_a_tree_is_drawn(fs):
     assert fs.tree("r").splitlines() == [
         "r",
         "├── empty",
@@ -675,7 +675,7 @@ def test_tree(fs):
     assert fs.tree("r/sub", prefix="> ", first=False) == "> └── two"
 
 
-def test_tree_amounts():
+def test_sizes_in_a_tree_have_units():
     class Wide(DictFileSystem):
         sizes = {"a": 921, "b": 922, "c": 2**20, "d": 3 * 2**30, "e": None}
 

@@ -91,7 +91,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("source, target, recursive, there, expected", RULES)
-def test_copy(fs, source, target, recursive, there, expected):
+def test_copies_go_where_the_rules_say(fs, source, target, recursive, there, expected):
     if there:
         fs.files["t/.kept"] = b""
     fs.copy(source, target, recursive=recursive)
@@ -101,7 +101,7 @@ def test_copy(fs, source, target, recursive, there, expected):
 
 
 @pytest.mark.parametrize("source, target, recursive, there, expected", RULES)
-def test_get(fs, source, target, recursive, there, expected, tmp_path):
+def test_downloads_go_where_the_rules_say(fs, source, target, recursive, there, expected, tmp_path):
     if there:
         (tmp_path / "t").mkdir()
     fs.get(source, f"{tmp_path}/{target}", recursive=recursive)
@@ -109,7 +109,7 @@ def test_get(fs, source, target, recursive, there, expected, tmp_path):
 
 
 @pytest.mark.parametrize("source, target, recursive, there, expected", RULES)
-def test_put(fs, source, target, recursive, there, expected, tmp_path):
+def test_uploads_go_where_the_rules_say(fs, source, target, recursive, there, expected, tmp_path):
     made(tmp_path, FILES)
     fs.files = {"t/.kept": b""} if there else {}
     here = [f"{tmp_path}/{p}" for p in source] if isinstance(source, list) else f"{tmp_path}/{source}"
@@ -256,7 +256,7 @@ def test_a_name_with_brackets_is_copied_as_any_other(fs, tmp_path):
     assert fs.files["x"] == b"brackets" and "s/q[1]" not in fs.files and fs.files["s/q1"] == b"other"
 
 
-def test_mv(fs):
+def test_what_is_moved_is_gone_from_its_source(fs):
     fs.mv("r/sub", "t", recursive=True)
     assert below(fs, "t") == {"/three": b"333", "/deep/four.txt": b"4444"}
     assert sorted(fs.files) == ["r/one", "r/two.txt", "t/deep/four.txt", "t/three"]
@@ -655,7 +655,7 @@ class Reporting(Callback):
 
 
 @pytest.mark.parametrize("direction", ["get", "put"])
-def test_callbacks(fs, direction, tmp_path):
+def test_transfers_count_files_and_bytes(fs, direction, tmp_path):
     made(tmp_path, {"one": b"1", "two.txt": b"22"})
     callback = Reporting()
     here = [f"{tmp_path}/one", f"{tmp_path}/two.txt"]

@@ -65,7 +65,7 @@ def test_common_prefix_is_of_whole_components(paths, prefix):
         (["a/b/", "a/b/c"], "x", {}, ["x/", "x/c"]),
     ],
 )
-def test_other_paths(paths, target, options, expected):
+def test_paths_keep_their_place_below_another_folder(paths, target, options, expected):
     assert utils.other_paths(paths, target, **options) == expected
 
 
@@ -99,7 +99,7 @@ def test_names_sort_like_their_numbers():
     assert utils.build_name_function(9)(3) == "3" and utils.build_name_function(0)(0) == "0"
 
 
-def test_stringify_path():
+def test_fspath_comes_before_the_attribute_path():
     class Both:
         path = "attribute"
 
@@ -178,7 +178,7 @@ def test_a_part_of_a_component_cannot_be_any_number_of_them(pattern):
         (pathlib.PurePosixPath("/a"), "file"),
     ],
 )
-def test_get_protocol(url, protocol):
+def test_the_protocol_of_a_url_is_found(url, protocol):
     assert utils.get_protocol(url) == protocol
 
 
@@ -222,7 +222,7 @@ def test_get_file_extension(url, extension):
         (pathlib.PurePosixPath("a.zip"), "zip"),
     ],
 )
-def test_infer_compression(name, compression):
+def test_an_extension_stands_for_a_compression(name, compression):
     assert utils.infer_compression(name) == compression
 
 
@@ -375,7 +375,7 @@ def test_a_block_without_a_delimiter_is_a_range():
     "start, delimiter, blocksize, found, position",
     [(1, b";", 4, True, 4), (0, b";", 4, False, 0), (14, b";", 4, False, 16), (1, b";;", 3, True, 13)],
 )
-def test_seek_delimiter(start, delimiter, blocksize, found, position):
+def test_the_next_delimiter_is_found(start, delimiter, blocksize, found, position):
     f = io.BytesIO(TEXT)
     f.seek(start)
     assert utils.seek_delimiter(f, delimiter, blocksize) is found
@@ -475,26 +475,26 @@ def test_tokens_are_the_same_in_every_process():
     assert len(seen) == 1 and len(seen.pop()) == 33
 
 
-def test_make_instance():
+def test_make_instance_calls_with_both_kinds_of_arguments():
     assert utils.make_instance(dict, ([("a", 1)],), {"b": 2}) == {"a": 1, "b": 2}
 
 
-def test_isfilelike():
+def test_what_reads_closes_and_tells_is_like_a_file():
     assert utils.isfilelike(io.BytesIO()) and utils.isfilelike(io.StringIO())
     assert not utils.isfilelike("x") and not utils.isfilelike(types.SimpleNamespace(read=1, close=2, tell=3))
 
 
-def test_is_exception():
+def test_only_exceptions_are_exceptions():
     assert utils.is_exception(ValueError()) and utils.is_exception(KeyboardInterrupt())
     assert not utils.is_exception(ValueError) and not utils.is_exception(1)
 
 
-def test_nullcontext():
+def test_a_null_context_gives_its_object():
     with utils.nullcontext(5) as inside:
         assert inside == 5
 
 
-def test_mirror_from():
+def test_attributes_are_mirrored_from_an_inner_object():
     @utils.mirror_from("inner", ["upper", "missing"])
     class Outer:
         inner = "MiXed"
@@ -507,7 +507,7 @@ def test_mirror_from():
         outer.missing
 
 
-def test_package_versions():
+def test_versions_are_found_without_an_import():
     assert utils.get_package_version_without_import("pytest") == pytest.__version__
     assert utils.get_package_version_without_import("no-such-package-at-all") is None
 

@@ -84,7 +84,7 @@ class RemoteTests:
         assert secret not in str(caught.value)
         assert "password" not in fs.to_json(include_password=False)
 
-    def test_pickle(self, fs: Any) -> None:
+    def test_pickles_of_instances_and_files_read_the_same(self, fs: Any) -> None:
         again = pickle.loads(pickle.dumps(fs))
         assert again.cat_file("/d/a.txt") == b"hello world"
         with fs.open("/d/a.txt") as f:
@@ -97,7 +97,7 @@ class RemoteTests:
         "start, end",
         [(None, None), (0, 5), (2, 5), (-3, None), (None, -3), (-5, -2), (5, 2), (100, None), (4, 100)],
     )
-    def test_cat_file(self, fs: Any, start: int | None, end: int | None) -> None:
+    def test_cat_file_gives_what_a_slice_gives(self, fs: Any, start: int | None, end: int | None) -> None:
         assert fs.cat_file("/d/a.txt", start, end) == b"hello world"[start:end]
 
     def test_a_compression_is_not_gone_past(self, server: Any, fs: Any) -> None:
@@ -105,7 +105,7 @@ class RemoteTests:
         assert fs.cat_file("/a.gz", compression="gzip") == b"0123456789"
         assert fs.cat_file("/a.gz", 2, -5, compression="infer") == b"234"
 
-    def test_reading_parts(self, server: Any, fs: Any) -> None:
+    def test_parts_of_a_large_file_are_read_from_anywhere(self, server: Any, fs: Any) -> None:
         put(server, "big", BIG)
         assert fs.cat_file("/big") == BIG
         with fs.open("/big", block_size=2**14) as f:
@@ -126,7 +126,7 @@ class RemoteTests:
             with pytest.raises(OSError, match=path):
                 fs.open(path)
 
-    def test_transfers(self, server: Any, fs: Any, tmp_path: Path) -> None:
+    def test_files_go_up_and_down_and_are_counted(self, server: Any, fs: Any, tmp_path: Path) -> None:
         put(server, "big", BIG)
         target, reported = tmp_path / "x" / "big", Reporting()
         fs.get_file("/big", str(target), callback=reported)
@@ -190,7 +190,7 @@ class RemoteTests:
         with pytest.raises(IsADirectoryError, match=tmp_path.name):
             fs.get_file("/nothing", tmp_path)
 
-    def test_transactions(self, server: Any, fs: Any) -> None:
+    def test_a_transaction_shows_its_files_at_its_end_or_never(self, server: Any, fs: Any) -> None:
         with fs.transaction:
             with fs.open("/d/new", "wb", block_size=10) as f:
                 f.write(b"0123456789" * 3)
@@ -211,7 +211,7 @@ class RemoteTests:
         f.close()
         assert got(server, "d/new") == b"left open"
 
-    def test_folders(self, fs: Any) -> None:
+    def test_folders_are_made_once_and_removed_when_empty(self, fs: Any) -> None:
         fs.mkdir("/m/n/o")
         for make_again in (fs.mkdir, fs.makedirs):
             with pytest.raises(FileExistsError, match="/m/n/o"):

@@ -227,7 +227,7 @@ def test_over_http_not_opted_in(http_server, kind, by_hand):
     run(program, FSSPEC_FORK_RESET="0")
 
 
-def test_over_s3(s3_address, kind):
+def test_an_inherited_archive_on_s3_is_read_on(s3_address, kind):
     import boto3
 
     client = boto3.client(

@@ -70,7 +70,7 @@ def place(request):
     return fs, folder
 
 
-def test_files(place):
+def test_files_are_written_appended_to_and_read(place):
     fs, top = place
     fs.pipe(f"{top}/big", BIG)
     with fs.open(f"{top}/a", "wb") as f:
@@ -101,7 +101,7 @@ def test_files(place):
     assert fs.cat_file(f"{top}/z.gz")[:2] == b"\x1f\x8b"
 
 
-def test_listing(place):
+def test_listings_have_the_entries_that_info_gives(place):
     fs, top = place
     fs.pipe({f"{top}/a": b"1"})
     fs.makedirs(f"{top}/sub/deep")
@@ -143,7 +143,7 @@ def test_copy_that_fails_leaves_nothing(place):
     assert fs.find(top) == []
 
 
-def test_removing(place):
+def test_only_what_may_go_is_removed(place):
     fs, top = place
     for name in ("a", "b", "c.txt"):
         fs.pipe(f"{top}/{name}", b"x")
@@ -172,7 +172,7 @@ def test_folders_that_are_there(place):
     fs.makedirs(f"{top}/x/y", exist_ok=True)
 
 
-def test_transactions(place):
+def test_a_failed_transaction_leaves_what_was_there(place):
     fs, top = place
     fs.pipe(f"{top}/a", b"before")
     with pytest.raises(ZeroDivisionError):
@@ -197,13 +197,13 @@ def test_transactions(place):
 
 
 @pytest.mark.parametrize("operation", ["info", "ls", "open", "cat_file", "modified"])
-def test_missing(place, operation):
+def test_what_is_not_there_is_named_in_the_error(place, operation):
     fs, top = place
     with pytest.raises(FileNotFoundError, match="none"):
         getattr(fs, operation)(f"{top}/none")
 
 
-def test_modes(place):
+def test_other_modes_are_refused(place):
     fs, top = place
     with fs.open(f"{top}/a", "xb") as f:
         f.write(b"x")
@@ -216,7 +216,7 @@ def test_modes(place):
     assert fs.cat_file(f"{top}/a") == b"x"
 
 
-def test_paths():
+def test_paths_are_those_of_pyarrow():
     urls = ["hdfs://h:1/a/b", "/a", "file:///a/b", "a/b/", "hdfs://u@h/a?x=1", "/"]
     assert ArrowFSWrapper._strip_protocol(urls) == ["/a/b", "/a", "/a/b", "a/b/", "/a", "/"]
     fs = ArrowFSWrapper(pafs.LocalFileSystem())
@@ -251,7 +251,7 @@ def test_hdfs_without_java(monkeypatch):
         fsspec.filesystem("hdfs", host="127.0.0.1", port=9)
 
 
-def test_pickled(local):
+def test_a_pickled_instance_reads_the_same(local):
     fs, top = local
     fs.pipe(f"{top}/a", b"x")
     assert pickle.loads(pickle.dumps(fs)).cat_file(f"{top}/a") == b"x"
@@ -259,7 +259,7 @@ def test_pickled(local):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("reset", ["1", "0"])
-def test_inherited(tmp_path, reset):
+def test_each_process_reads_on_from_its_own_position(tmp_path, reset):
     """Each process reads on from its own position; what is written stays the parent's."""
     (tmp_path / "a").write_bytes(BIG)
     text = f"""

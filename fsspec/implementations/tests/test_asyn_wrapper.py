@@ -142,7 +142,7 @@ async def test_batches_are_counted_and_bounded(files):
         await fs._cat(paths, callback=Failing())
 
 
-def test_blocking_use(files):
+def test_outside_of_a_loop_it_blocks_as_any_other(files):
     """As any awaitable filesystem outside of a loop."""
     fs = fsspec.filesystem("asyncwrapper", target_protocol="file", asynchronous=False)
     assert fs.cat(f"{files}/one") == b"1" and not fs.asynchronous
@@ -160,7 +160,7 @@ def test_asynchronous_one_is_not_for_blocking_use(files):
         fs.cat(f"{files}/one")
 
 
-def test_chain(m):
+def test_in_a_chain_the_path_is_that_of_the_next_link(m):
     """The path is that of the next link."""
     m.pipe_file("/a/f.txt", b"text")
     fs, path = fsspec.url_to_fs("asyncwrapper::memory://a/f.txt", asynchronous=False)

@@ -31,7 +31,7 @@ def test_the_last_parts_of_the_path(levels, path, name):
     assert BasenameCacheMapper(levels)(path) == name
 
 
-def test_digests():
+def test_names_by_hash_are_digests_of_the_path():
     assert HashCacheMapper()("/a/ü") == hashlib.sha256("/a/ü".encode()).hexdigest()
 
 
@@ -48,13 +48,13 @@ def test_which_mappers_are_equal():
         assert again == mapper and hash(again) == hash(mapper)
 
 
-def test_errors():
+def test_a_mapper_refuses_what_it_cannot_be_made_of():
     with pytest.raises(ValueError, match="-1"):
         BasenameCacheMapper(-1)
     with pytest.raises(TypeError):
         AbstractCacheMapper()
 
 
-def test_same_names():
+def test_the_option_same_names_chooses_the_mapper():
     assert create_cache_mapper(True) == BasenameCacheMapper()
     assert create_cache_mapper(False) == HashCacheMapper()

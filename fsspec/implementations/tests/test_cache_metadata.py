@@ -364,7 +364,7 @@ def test_the_lock_is_not_waited_for_without_end(folder, monkeypatch):
     assert set(saved(folder)) == {"a"}
 
 
-def test_no_folder():
+def test_a_table_needs_a_folder():
     with pytest.raises(ValueError, match="folder"):
         CacheMetadata([])
 

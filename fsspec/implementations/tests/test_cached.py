@@ -34,7 +34,7 @@ def target(request):
 
 # what is fetched ---------------------------------------------------------------------
 @pytest.mark.parametrize("kind", EVERY)
-def test_fetched_once(kind, target, tmp_path):
+def test_a_file_is_fetched_once(kind, target, tmp_path):
     c = make(kind, target, tmp_path)
     for _ in range(2):
         assert c.cat("r/one") == b"1"
@@ -474,7 +474,7 @@ def test_what_is_below_a_folder_that_goes_is_dropped(kind, tmp_path):
 
 # awaiting ----------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", WHOLE)
-def test_awaited(kind, tmp_path):
+def test_a_cache_of_an_awaitable_target_is_awaited(kind, tmp_path):
     async def program():
         target = WritableDictFileSystem(FILES, asynchronous=True)
         c = make(kind, target, tmp_path)
@@ -534,7 +534,7 @@ def test_zarr_through_a_cache(http_server, tmp_path):
 
 # ways in -------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", EVERY)
-def test_chains(kind, http_server, tmp_path):
+def test_a_cache_in_a_chain_reads_the_next_link(kind, http_server, tmp_path):
     http_server.files["/a.csv"] = b"a,b\n1,2\n"
     url = f"{kind}::{http_server.url}/a.csv"
     options = {kind: {"cache_storage": str(tmp_path / "c")}}

@@ -59,7 +59,7 @@ def read(c, path):
         ("3MiB", 3 * 2**20),
     ],
 )
-def test_sizes(given, expected):
+def test_a_size_may_be_text_with_a_unit(given, expected):
     assert limits.parse_size(given) == expected
 
 
@@ -142,7 +142,7 @@ def test_what_another_process_has_open_stays(tmp_path):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_age(kind, target, tmp_path):
+def test_what_was_not_used_for_long_goes(kind, target, tmp_path):
     c = make(kind, target, tmp_path, cache_max_age=500)
     for n in range(4):
         read(c, f"r/{n}")
@@ -153,7 +153,7 @@ def test_age(kind, target, tmp_path):
     assert kept(c) == [0, 2, 3, 5]
 
 
-def test_free_disk(target, tmp_path):
+def test_copies_go_where_the_disk_is_full(target, tmp_path):
     c = make("filecache", target, tmp_path)
     c.cat(list(FILES))
     unused_for(c, 1000)
@@ -196,7 +196,7 @@ def test_copies_by_name(target, tmp_path):
 
 # the command -------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", EVERY)
-def test_list(kind, target, tmp_path, capsys):
+def test_the_command_lists_copies_and_other_files(kind, target, tmp_path, capsys):
     c = make(kind, target, tmp_path)
     with c.open("r/1", block_size=1000) as f:
         f.read(2500)
@@ -237,7 +237,7 @@ def test_names_do_nothing_to_a_terminal(target, tmp_path, capsys):
 
 @posix
 @pytest.mark.parametrize("kind", EVERY)
-def test_clear(kind, target, tmp_path, capsys):
+def test_the_command_removes_copies_and_nothing_else(kind, target, tmp_path, capsys):
     folder = str(tmp_path / "c")
     c = make(kind, target, tmp_path)
     for n in range(5):
@@ -286,7 +286,7 @@ def test_the_folders_of_copies_that_are_cleared_go(target, tmp_path):
 @pytest.mark.parametrize(
     "given, expected", [("90", 90), ("12h", 43200), ("1.5d", 129600), (7, 7), (None, None)]
 )
-def test_ages(given, expected):
+def test_an_age_may_be_text_with_a_unit(given, expected):
     assert limits.parse_age(given) == expected
 
 

@@ -95,7 +95,7 @@ def test_a_folder_without_a_name():
         fsspec.filesystem("filecache", target_protocol="memory", cache_storage="")
 
 
-def test_which_target():
+def test_a_cache_has_exactly_one_target():
     with pytest.raises(ValueError, match="one filesystem"):
         CachingFileSystem()
     with pytest.raises(ValueError, match="one filesystem"):
@@ -136,7 +136,7 @@ def test_a_temporary_folder_goes_with_the_instance(kind, target):
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_same_names(kind, target, tmp_path):
+def test_with_same_names_a_copy_is_called_like_the_file(kind, target, tmp_path):
     c = make(kind, target, tmp_path, same_names=True)
     with c.open("r/sub/deep") as f:
         assert os.path.basename(f.name) == "deep" and f.original == "r/sub/deep"
@@ -206,7 +206,7 @@ def test_names_with_folders(kind, target, tmp_path):
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_compressions(kind, tmp_path):
+def test_copies_are_decompressed(kind, tmp_path):
     target = WritableDictFileSystem(
         {"a.gz": gzip.compress(b"text"), "b.bz2": bz2.compress(b"text"), "c": b"text"}
     )
@@ -228,7 +228,7 @@ def test_compressions(kind, tmp_path):
     assert c.cat("a.gz") == b"new text"
 
 
-def test_expiry(target, tmp_path):
+def test_a_copy_is_good_until_it_expires(target, tmp_path):
     c = make("filecache", target, tmp_path, expiry_time=0.05)
     assert c.cat("r/one") == b"1"
     target.files["r/one"] = b"new"
@@ -244,7 +244,7 @@ def test_expiry(target, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
-def test_check_files(kind, target, tmp_path):
+def test_a_changed_file_is_fetched_again_where_files_are_checked(kind, target, tmp_path):
     c = make(kind, target, tmp_path, check_files=True)
     assert c.cat(["r/one", "r/two"]) == {"r/one": b"1", "r/two": b"22"}
     target.files["r/one"] = b"changed"
@@ -297,7 +297,7 @@ def test_check_files_awaited_over_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_several_folders(kind, target, tmp_path):
+def test_of_several_folders_the_last_one_is_written(kind, target, tmp_path):
     first = make(kind, target, tmp_path)
     first.cat("r/one")
     both = make(kind, target, tmp_path, cache_storage=[str(tmp_path / "c"), str(tmp_path / "d")])
@@ -335,7 +335,7 @@ def test_a_damaged_table_means_fetching_again(kind, target, tmp_path, text):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_clearing(kind, target, tmp_path):
+def test_what_is_cleared_is_gone_from_the_folder(kind, target, tmp_path):
     c = make(kind, target, tmp_path, cache_storage_mode=0o750)
     assert stat.S_IMODE(os.stat(tmp_path / "c").st_mode) == 0o750
     empty = c.cache_size()
@@ -448,7 +448,7 @@ def test_a_closed_copy_does_not_say_what_can_be_done_with_it(kind, target, tmp_p
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_modes(kind, target, tmp_path):
+def test_files_are_written_in_each_mode(kind, target, tmp_path):
     if kind == "blockcache":
         pytest.skip("files are the target's")
     c = make(kind, target, tmp_path)
@@ -527,7 +527,7 @@ def test_what_is_open_at_the_end_of_the_program_is_uploaded(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", EVERY)
-def test_transactions(kind, target, tmp_path):
+def test_what_is_written_in_a_transaction_appears_at_its_end(kind, target, tmp_path):
     if kind == "blockcache" and isinstance(target, WritableDictFileSystem):
         pytest.skip("this target has no files that are written")
     c = make(kind, target, tmp_path)

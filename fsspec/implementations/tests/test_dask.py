@@ -73,7 +73,7 @@ def fs(client):
     return DaskWorkerFileSystem(target_protocol="file", client=client)
 
 
-def test_reading(fs, top):
+def test_files_of_workers_are_listed_and_read(fs, top):
     assert fs.cat_file(f"{top}/a") == b"alpha"
     assert sorted(fs.ls(top, detail=False)) == [f"{top}/a", f"{top}/big", f"{top}/sub"]
     assert fs.find(top) == [f"{top}/a", f"{top}/big"] and fs.glob(f"{top}/*g") == [f"{top}/big"]
@@ -89,7 +89,7 @@ def test_reading(fs, top):
     assert fs.cat([f"{top}/a", f"{top}/big"]) == {f"{top}/a": b"alpha", f"{top}/big": BIG}
 
 
-def test_changing(fs, top):
+def test_files_of_workers_are_written_moved_and_removed(fs, top):
     fs.pipe_file(f"{top}/new", b"new")
     fs.mv(f"{top}/new", f"{top}/moved")
     fs.copy(f"{top}/moved", f"{top}/copied")
@@ -118,7 +118,7 @@ def test_on_a_worker(client, fs, top):
     assert fs.cat_file(f"{top}/a.out") == b"alpha" and not fs.worker
 
 
-def test_instances(client, m):
+def test_an_instance_is_made_of_one_filesystem(client, m):
     m.pipe("/there", b"x")
     assert DaskWorkerFileSystem(fs=m, client=client).cat_file("/there") == b"x"
     for wrong in ({}, {"fs": m, "target_protocol": "file"}):
@@ -132,7 +132,7 @@ def test_instances(client, m):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("reset", ["1", "0"])
-def test_inherited(client, top, reset):
+def test_an_inherited_instance_works_or_refuses(client, top, reset):
     body = "works" if reset == "1" else "refuses"
     text = PROGRAM.format(top=top, body=body, address=client.scheduler.address)
     assert run(text, FSSPEC_FORK_RESET=reset, PYTHONWARNINGS="ignore") == "well\n"

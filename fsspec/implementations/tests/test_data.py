@@ -29,7 +29,7 @@ def fs():
         ("data:,a*b?[c]", b"a*b?[c]", ""),
     ],
 )
-def test_content(fs, url, content, mime):
+def test_the_content_of_a_url_is_decoded(fs, url, content, mime):
     """Percent signs are taken off before base64 is."""
     assert fs.cat_file(url) == content
     assert (fs.info(url)["size"], fs.info(url)["mimetype"]) == (len(content), mime)
@@ -51,7 +51,7 @@ def test_content(fs, url, content, mime):
         ("data:;base64,aGV%sbG8=", "not base64"),
     ],
 )
-def test_malformed(fs, url, why):
+def test_an_error_does_not_repeat_the_content(fs, url, why):
     """An error that does not repeat the content, which may be long or secret."""
     for act in (fs.cat_file, fs.info, fs.open):
         with pytest.raises(ValueError, match=why) as caught:
@@ -72,7 +72,7 @@ def test_ranges_are_slices(fs, start, end):
 
 
 @pytest.mark.parametrize("mode", ["wb", "ab", "xb", "w"])
-def test_only_read(fs, mode):
+def test_data_urls_are_only_read(fs, mode):
     """There is no place to write to."""
     with pytest.raises(ValueError, match="only be read"):
         fs.open("data:,x", mode)
@@ -80,7 +80,7 @@ def test_only_read(fs, mode):
         fs.pipe_file("data:,x", b"")
 
 
-def test_encode(fs):
+def test_what_is_encoded_can_be_read(fs):
     """What it makes can be read."""
     url = fs.encode(bytes(range(256)), "application/octet-stream")
     assert fs.cat_file(url) == bytes(range(256))
@@ -93,6 +93,6 @@ def test_instance_is_pickled(fs):
     assert pickle.loads(pickle.dumps(fs)) is fs
 
 
-def test_path_objects(fs):
+def test_a_path_object_is_stripped_as_its_text(fs):
     """Any path can be stripped."""
     assert fs._strip_protocol(pathlib.PurePosixPath("a,b")) == "a,b"

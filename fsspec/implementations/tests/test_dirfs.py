@@ -255,7 +255,7 @@ def test_dots_in_names_are_names(fs):
 
 
 @pytest.mark.parametrize("path", ["nope", "memory://secret", "/secret", "sub/nope"])
-def test_missing(fs, path):
+def test_what_is_missing_in_the_folder_is_named(fs, path):
     """Absolute paths and URLs are names below the folder as well."""
     for act in (fs.cat, fs.info, fs.open):
         with pytest.raises(FileNotFoundError, match=path.strip("/")):
@@ -263,7 +263,7 @@ def test_missing(fs, path):
     assert not fs.exists(path)
 
 
-def test_wrong_arguments(fs, other):
+def test_wrong_arguments_are_refused_as_of_any_function(fs, other):
     """As of any function; and of two worlds that do not go together."""
     with pytest.raises(TypeError, match="path"):
         fs.cat()
@@ -282,7 +282,7 @@ def test_the_id_of_the_filesystem_is_the_others_and_the_folder():
         _ = DirFileSystem("/r", fsspec.filesystem("memory")).fsid
 
 
-def test_instances(fs, other, tmp_path):
+def test_one_folder_of_one_filesystem_is_one_instance(fs, other, tmp_path):
     """The same folder of the same filesystem is the same one; by options as well."""
     assert DirFileSystem("/r", other) is fs
     assert pickle.loads(pickle.dumps(fs)) is fs
@@ -297,7 +297,7 @@ def test_nothing_secret_is_shown(other):
     assert "hunter2" not in repr(fs) and "/r" in repr(fs)
 
 
-def test_awaited():
+def test_a_folder_of_an_awaitable_filesystem_is_awaited():
     """Over an awaitable filesystem, in its loop."""
 
     async def body():

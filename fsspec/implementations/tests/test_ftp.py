@@ -57,7 +57,7 @@ class TestFTP(RemoteTests):
         ("", "/", {}),
     ],
 )
-def test_urls(url, path, options):
+def test_urls_give_paths_and_options(url, path, options):
     assert FTPFileSystem._strip_protocol(url) == path
     assert FTPFileSystem._strip_protocol([url, "/a"]) == [path, "/a"]
     assert FTPFileSystem._get_kwargs_from_urls(url) == options
@@ -70,13 +70,13 @@ def test_open_by_url(server):
         assert f.read() == b"hello world"
 
 
-def test_login_refused(server):
+def test_a_refused_login_is_a_permission_error_without_the_password(server):
     with pytest.raises(PermissionError, match="login") as caught:
         make(server, password="another secret")
     assert "another secret" not in str(caught.value)
 
 
-def test_nobody_listens(unused_port):
+def test_where_nobody_listens_the_error_names_the_server(unused_port):
     with pytest.raises(ConnectionRefusedError, match=f"FTP server 127.0.0.1:{unused_port}: ") as caught:
         FTPFileSystem("127.0.0.1", port=unused_port)
     assert caught.value.errno == errno.ECONNREFUSED
@@ -100,7 +100,7 @@ def test_a_kind_of_tls_that_is_not_known():
         FTPFileSystem("127.0.0.1", tls="xyz")
 
 
-def test_certificate(ftps_server):
+def test_a_certificate_is_verified_where_that_is_asked_for(ftps_server):
     import ssl
 
     put(ftps_server, "a", b"a")
@@ -111,7 +111,7 @@ def test_certificate(ftps_server):
 
 @pytest.mark.parametrize("tls", ["tls", "tlsv1_2"])
 @pytest.mark.parametrize("lacking", [(), ("PBSZ", "PROT")], ids=["protects data", "knows no PROT"])
-def test_implicit_tls(tls, lacking):
+def test_implicit_tls_reads_and_writes(tls, lacking):
     with FTPServer(implicit=True) as server:
         put(server, "a", b"abc")
         server.fault(unknown=lacking)
@@ -130,7 +130,7 @@ def test_explicit_tls_insists_on_protected_data(ftps_server):
         make(ftps_server)
 
 
-def test_timeout(ftp_server):
+def test_a_silent_server_is_a_timeout_and_then_asked_again(ftp_server):
     fs = make(ftp_server, timeout=0.3)
     ftp_server.fault(silent=("MLST",))
     with pytest.raises(TimeoutError):
@@ -147,7 +147,7 @@ def lacking(request, server):
     return request.param
 
 
-def test_listing(lacking, fs):
+def test_listings_are_names_or_entries(lacking, fs):
     assert fs.ls("/", detail=False) == ["d"]
     assert fs.ls("/d", detail=False) == ["a.txt", "sub"]
     assert fs.ls("/d/a.txt", detail=False) == ["a.txt"]
@@ -537,7 +537,7 @@ def test_a_source_that_fails(server, fs):
 
 
 # making, moving, removing -----------------------------------------------------------
-def test_moving(server, fs):
+def test_a_file_or_folder_is_renamed(server, fs):
     fs.ls("/d")
     fs.mv("/d/a.txt", "/d/z.txt")
     fs.mv("/d", "/e")
@@ -550,7 +550,7 @@ def test_moving(server, fs):
         fs.cp_file("/e/z.txt", "/y")
 
 
-def test_forbidden(server, fs):
+def test_what_the_server_forbids_is_a_permission_error(server, fs):
     server.permissions("elr")
     for refused in (
         lambda: fs.pipe_file("/d/x", b""),

@@ -37,7 +37,7 @@ def fs(repo):
     return GitFileSystem(repo.workdir)
 
 
-def test_listing(fs):
+def test_folders_of_a_commit_are_listed(fs):
     assert sorted(fs.ls("", detail=False)) == ["a.txt", "odd@name:x", "sub"]
     assert [e["name"] for e in fs.ls("sub")] == ["sub/b.bin", "sub/deep"]
     assert fs.ls("a.txt") == [fs.info("a.txt")]
@@ -47,7 +47,7 @@ def test_listing(fs):
     assert (info["type"], info["size"], info["mode"], len(info["hex"])) == ("file", 256, "100644", 40)
 
 
-def test_reading(fs, tmp_path):
+def test_files_of_a_commit_are_read(fs, tmp_path):
     assert fs.cat("a.txt") == b"two!" and fs.cat("odd@name:x") == b"odd"
     assert fs.cat_file("sub/b.bin", 10, 20) == bytes(range(10, 20))
     assert fs.open("sub/b.bin").size == 256
@@ -58,7 +58,7 @@ def test_reading(fs, tmp_path):
     assert (tmp_path / "out" / "a.txt").read_bytes() == b"two!"
 
 
-def test_other_commits(fs, repo):
+def test_a_reference_chooses_the_commit(fs, repo):
     assert fs.cat_file("a.txt", ref="v1") == b"one"
     assert GitFileSystem(repo.workdir, ref=repo.first[:10]).cat("a.txt") == b"one"
     assert GitFileSystem(fo=repo.workdir, ref="v1").ls("", detail=False) == ["a.txt", "sub"]
@@ -79,7 +79,7 @@ def test_without_a_reference_it_is_master_or_else_what_is_checked_out(repo):
     assert (fs.ref, fs.cat("a.txt"), fs.cat_file("a.txt", ref="HEAD")) == ("master", b"one", b"two!")
 
 
-def test_urls(repo):
+def test_urls_name_repository_reference_and_path(repo):
     place = repo.workdir.rstrip("/")
     with fsspec.open(f"git://{place}:v1@a.txt") as f:
         assert f.read() == b"one"
@@ -108,7 +108,7 @@ def test_what_is_missing_is_told_with_the_repository(fs, repo):
             change("a.txt")
 
 
-def test_bad_input(fs, tmp_path, repo):
+def test_what_is_not_there_is_named_in_errors(fs, tmp_path, repo):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         GitFileSystem(str(tmp_path / "nowhere"))
     for operation in ("ls", "info", "open", "cat_file"):
@@ -135,13 +135,13 @@ def test_repository_without_commits(tmp_path):
         GitFileSystem(str(tmp_path / "new")).ls("")
 
 
-def test_pickled(fs):
+def test_a_pickled_instance_reads_the_same(fs):
     assert pickle.loads(pickle.dumps(fs)).cat("a.txt") == b"two!"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("reset", ["1", "0"])
-def test_inherited(repo, reset):
+def test_an_inherited_instance_works_in_every_mode(repo, reset):
     """It holds no connection, and can be used whatever was chosen."""
     text = f"""
         import fsspec

@@ -118,7 +118,7 @@ def test_info_of_redirect(http_server, fs, url):
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
-def test_forbidden(http_server, fs, url, status, what):
+def test_a_refusal_is_a_permission_error(http_server, fs, url, status, what):
     http_server.fault("/big.bin", status=status)
     with pytest.raises(PermissionError) as caught:
         getattr(fs, what)(url + "/big.bin")
@@ -127,7 +127,7 @@ def test_forbidden(http_server, fs, url, status, what):
 
 
 @pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
-def test_server_fails(http_server, fs, url, what):
+def test_a_failing_server_is_no_missing_file(http_server, fs, url, what):
     http_server.fault("/big.bin", status=500)
     with pytest.raises(HTTPStatusError) as caught:
         getattr(fs, what)(url + "/big.bin")
@@ -136,7 +136,7 @@ def test_server_fails(http_server, fs, url, what):
 
 
 @pytest.mark.parametrize("what", ["info", "cat_file", "open", "size"])
-def test_missing(fs, url, what):
+def test_what_is_missing_is_file_not_found(fs, url, what):
     with pytest.raises(FileNotFoundError, match="/nothing"):
         getattr(fs, what)(url + "/nothing")
 
@@ -209,7 +209,7 @@ def test_an_answer_that_is_an_error_leaves_no_cycle(http_server, url, status):
         gc.enable()
 
 
-def test_exists(http_server, fs, url):
+def test_exists_is_false_unless_the_server_has_it(http_server, fs, url):
     assert fs.exists(url + "/small.txt")
     assert not fs.exists(url + "/nothing")
     http_server.fault("/small.txt", status=500)
@@ -288,7 +288,7 @@ def test_another_range_is_an_error(http_server, fs, url):
         fs.cat_file(url + "/big.bin", 100, 200)
 
 
-def test_get_file(http_server, fs, url, tmp_path):
+def test_a_download_is_one_request_and_counted(http_server, fs, url, tmp_path):
     seen = Callback()
     fs.get_file(url + "/big.bin", str(tmp_path / "x"), callback=seen)
     assert (tmp_path / "x").read_bytes() == BIG
@@ -330,7 +330,7 @@ def test_failed_download_leaves_what_was_there(http_server, fs, url, tmp_path):
     assert os.listdir(tmp_path) == ["x"]
 
 
-def test_uploads(http_server, fs, url, tmp_path):
+def test_files_and_bytes_are_uploaded(http_server, fs, url, tmp_path):
     fs.pipe_file(url + "/a", b"piped")
     local = tmp_path / "l"
     local.write_bytes(b"put" * 1000)
@@ -362,7 +362,7 @@ PAGE = """<html><a href="x.txt">x</a> <a href="./y.txt">y</a> <a href="sub/">s</
 {url}/dir/seen.txt {url}/else.txt</html>"""
 
 
-def test_ls(http_server, fs, url):
+def test_the_links_of_a_page_are_listed(http_server, fs, url):
     http_server.files["/dir/"] = PAGE.replace("{url}", url).encode()
     names = [url + "/dir/" + n for n in ("abs.txt?a=1&b=2", "seen.txt", "sub/", "x.txt", "y.txt")]
     assert fs.ls(url + "/dir/", detail=False) == names
@@ -401,7 +401,7 @@ def test_ls(http_server, fs, url):
         ("javascript:go()", None),
     ],
 )
-def test_links(http_server, fs, url, href, name):
+def test_only_links_below_the_page_are_listed(http_server, fs, url, href, name):
     http_server.files["/d/"] = f'<a class="c" href="{href}">x</a>'.encode()
     assert fs.ls(url + "/d/", detail=False) == ([] if name is None else [url + "/d/" + name])
 
@@ -662,7 +662,7 @@ def test_a_block_of_a_larger_file_without_ranges_is_read_anywhere(http_server, f
 
 
 @pytest.mark.parametrize("fault", [{"chunked": True, "ignore_range": True}, {"no_accept_ranges": True}])
-def test_streamed_file(http_server, fs, url, fault):
+def test_without_ranges_a_file_is_read_as_it_arrives(http_server, fs, url, fault):
     http_server.fault("/small.txt", **fault)
     with fs.open(url + "/small.txt") as f:
         assert isinstance(f, HTTPStreamFile)
@@ -696,7 +696,7 @@ def test_compressed_on_the_way(http_server, fs, url):
         assert f.read() == b"alpha\nbeta\ngamma\n"
 
 
-def test_empty_file(fs, url):
+def test_an_empty_file_reads_as_nothing(fs, url):
     with fs.open(url + "/empty") as f:
         assert f.read() == b""
     assert fs.cat_file(url + "/empty", 0, 10) == b""
@@ -709,7 +709,7 @@ def test_pickled_file_goes_on(fs, url):
             assert g.read(5) == f.read(5) == BIG[10:15]
 
 
-def test_slow_body(http_server, fs, url):
+def test_a_slow_body_is_read_to_its_end(http_server, fs, url):
     http_server.fault("/big.bin", delay=0.05, delay_body=0.1)
     with fs.open(url + "/big.bin") as f:
         assert b"".join(iter(lambda: f.read(400_000), b"")) == BIG
@@ -760,7 +760,7 @@ def test_a_wrong_option_of_the_session_does_not_make_a_file_absent(url):
         assert not isinstance(caught.value, OSError)
 
 
-def test_awaited(url):
+def test_an_awaited_instance_reads_and_lists(url):
     async def main():
         fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
         session = await fs.set_session()
@@ -843,7 +843,7 @@ def test_no_more_requests_are_begun_than_there_are_connections(url):
     assert len(fs.cat(names, batch_size=2)) == 20 and fs.most == 2
 
 
-def test_https(https_server):
+def test_over_tls_files_are_read_and_written(https_server):
     https_server.files["/a"] = BIG
     fs = HTTPFileSystem(ssl=https_server.ssl_context(), skip_instance_cache=True)
     with fs.open(https_server.url + "/a") as f:

@@ -543,7 +543,7 @@ def test_a_size_of_0_is_no_size(http_server, fs, url):
         assert f.read() == SMALL
 
 
-def test_ls_refreshes(http_server, make, url):
+def test_a_refreshed_listing_asks_again(http_server, make, url):
     http_server.files["/d/"] = b'<a href="a">a</a>'
     fs = make(use_listings_cache=True)
     assert fs.ls(url + "/d/", detail=False, refresh=True) == [url + "/d/a"]
@@ -668,7 +668,7 @@ FAULTS = [{"status": 503}, {"status": 429}, {"drop_after": 3}, {"truncate": 3}, 
 @pytest.mark.parametrize(
     "what", ["cat", "range", "info", "open", "get", "get to file", "exists", "ls", "put"]
 )
-def test_repeated_requests(http_server, make, url, tmp_path, fault, what):
+def test_a_request_that_failed_is_repeated(http_server, make, url, tmp_path, fault, what):
     fs = make(retries=3, retry_wait=0.01)
     http_server.files["/d/"] = b'<a href="a">a</a>'
     path = "/d/" if what == "ls" else "/up" if what == "put" else "/f"
@@ -750,7 +750,7 @@ def test_the_server_says_when(http_server, make, url):
         fs.cat_file(url + "/f")
 
 
-def test_pauses():
+def test_pauses_double_and_end():
     error = OSError("broken")
     few = Retries(3, 2.0)
     pauses = [few.pause(n, error, (OSError,), ()) for n in range(4)]

@@ -45,7 +45,7 @@ def test_get_file_of_a_folder_that_is_not_there(fs, url, tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_registration():
+def test_the_blocking_class_registers_and_goes_again():
     try:
         http_sync.register()
         assert fsspec.get_filesystem_class("https") is HTTPFileSystem
@@ -55,7 +55,7 @@ def test_registration():
     assert fsspec.get_filesystem_class("sync-https") is HTTPFileSystem
 
 
-def test_info(http_server, fs, url):
+def test_info_is_one_head_request(http_server, fs, url):
     info = fs.info(url + "/small.txt")
     assert (info["name"], info["size"], info["type"]) == (url + "/small.txt", 17, "file")
     assert [r.method for r in http_server.requests] == ["HEAD"]
@@ -63,7 +63,7 @@ def test_info(http_server, fs, url):
 
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("what", ["info", "cat_file", "open", "ls"])
-def test_forbidden(http_server, fs, url, status, what):
+def test_a_refusal_is_a_permission_error(http_server, fs, url, status, what):
     http_server.fault("/big.bin", status=status)
     with pytest.raises(PermissionError) as caught:
         getattr(fs, what)(url + "/big.bin")
@@ -71,7 +71,7 @@ def test_forbidden(http_server, fs, url, status, what):
 
 
 @pytest.mark.parametrize("what", ["info", "cat_file", "open"])
-def test_missing(fs, url, what):
+def test_what_is_missing_is_file_not_found(fs, url, what):
     with pytest.raises(FileNotFoundError, match="/nothing"):
         getattr(fs, what)(url + "/nothing?secret=...")
 
@@ -91,7 +91,7 @@ def test_ranges_one_at_a_time(fs, url):
     assert got[0] == BIG[-3:] and isinstance(got[1], FileNotFoundError)
 
 
-def test_get_range(fs, url):
+def test_get_range_gives_the_bytes_of_a_range(fs, url):
     assert get_range(fs.session, url + "/small.txt", 2, 5) == b"pha"
 
 
@@ -130,7 +130,7 @@ def test_a_timeout_names_the_url_and_what_sets_another_limit(http_server, url, f
     assert str(caught.value).startswith(f"{url}/big.bin?sign=...: ") and "hush" not in str(caught.value)
 
 
-def test_transfers(http_server, fs, url, tmp_path):
+def test_files_go_up_and_down(http_server, fs, url, tmp_path):
     target = tmp_path / "x"
     fs.get_file(url + "/big.bin", str(target))
     assert target.read_bytes() == BIG
@@ -147,7 +147,7 @@ def test_ls_and_glob(http_server, fs, url):
     assert fs.glob(url + "/dir/*.txt") == [url + "/dir/a.txt"]
 
 
-def test_reading(fs, url):
+def test_a_file_is_read_from_anywhere_and_pickled(fs, url):
     with fs.open(url + "/big.bin", block_size=2**16) as f:
         assert isinstance(f, HTTPFile)
         assert f.read(10) == BIG[:10]
@@ -174,7 +174,7 @@ def test_the_whole_of_a_file_without_ranges_is_one_request(http_server, fs, url,
 
 
 @pytest.mark.parametrize("fault", [{"chunked": True, "ignore_range": True}, {"no_accept_ranges": True}])
-def test_streamed_file(http_server, fs, url, fault):
+def test_without_ranges_a_file_is_read_as_it_arrives(http_server, fs, url, fault):
     http_server.fault("/small.txt", **fault)
     with fs.open(url + "/small.txt") as f:
         assert isinstance(f, HTTPStreamFile)
@@ -185,7 +185,7 @@ def test_streamed_file(http_server, fs, url, fault):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
-def test_fork(http_server, url):
+def test_a_child_makes_connections_of_its_own(http_server, url):
     script = """
     import os, sys
     from fsspec._checks.forked import by_fork

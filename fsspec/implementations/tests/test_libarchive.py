@@ -59,7 +59,7 @@ def test_of_members_of_one_name_the_last_counts(tmp_path, kind):
     assert fs.size("a/b") == 10 and fs.cat_file("a/b") == b"the second"
 
 
-def test_chains(http_server, path):
+def test_an_archive_in_a_chain_is_read(http_server, path):
     with open(path, "rb") as f:
         http_server.files["/x"] = f.read()
     with fsspec.open(f"libarchive://a/c/d::{http_server.url}/x") as f:
@@ -91,7 +91,7 @@ def test_what_is_not_there(path):
 
 
 @pytest.mark.parametrize("size", [10, 300, 1500])
-def test_damaged(tmp_path, size):
+def test_a_damaged_archive_is_named_in_the_error(tmp_path, size):
     path = packed(tmp_path / "cut.7z", "7zip", {"x": os.urandom(5000)})
     with open(path, "r+b") as f:
         f.truncate(size)

@@ -174,7 +174,7 @@ def test_patterns_and_walks_without_detail_cost_no_stat(fs, top):
     assert [len(found[2]) for found in (fs.walk(f"{top}/ten").__next__(),)] == [1]
 
 
-def test_odd_names(fs, top):
+def test_every_name_that_the_system_takes_can_be_used(fs, top):
     """Every name the system takes."""
     for name in ("a b", "é", "new\nline", "[x]", "*", "#", "%41", "~"):
         fs.pipe_file(f"{top}/{name}", name.encode())
@@ -183,7 +183,7 @@ def test_odd_names(fs, top):
     assert (top / "ten").exists()
 
 
-def test_path_objects(fs, top):
+def test_path_objects_are_what_their_text_is(fs, top):
     """They are what the text of them is."""
     (top / "tree").mkdir()
     (top / "tree" / "leaf").write_bytes(b"1")
@@ -221,7 +221,7 @@ def test_path_objects(fs, top):
         lambda fs, p: fs.touch(p + "/below"),
     ],
 )
-def test_missing(fs, top, act):
+def test_what_is_missing_is_named_and_nothing_is_made(fs, top, act):
     """The error names the path, and nothing comes into being."""
     before = names(top)
     with pytest.raises(FileNotFoundError, match="missing"):
@@ -321,7 +321,7 @@ def test_a_move_to_another_disk_that_is_full_leaves_the_target(fs, top, other_di
     assert (top / "old").read_bytes() == b"old" and (top / "big").read_bytes() == TEN * 10_000
 
 
-def test_remove(fs, top, monkeypatch):
+def test_trees_are_removed_when_told_to_and_links_only_themselves(fs, top, monkeypatch):
     """Trees when told to, links and not what they lead to, patterns, and never where we are."""
     (top / "link").symlink_to("sub")
     fs.rm(f"{top}/link", recursive=True)
@@ -401,7 +401,7 @@ def test_callbacks_are_called(fs, top):
 
 
 # handles -----------------------------------------------------------------------------
-def test_modes(fs, top):
+def test_files_are_opened_in_the_modes_of_the_built_in_open(fs, top):
     """Each with a position of its own, as the built-in ``open``."""
     path = f"{top}/ten"
     with fs.open(path, "r+b") as f:
@@ -534,7 +534,7 @@ def test_file_below_can_be_taken_away(fs, top):
     raw.close()
 
 
-def test_compression(fs, top):
+def test_a_codec_is_chosen_by_name_or_extension(fs, top):
     """By name or by the extension."""
     (top / "x.gz").write_bytes(gzip.compress(b"packed"))
     for how in ("gzip", "infer"):
@@ -704,7 +704,7 @@ def test_folders_are_made_for_whatever_makes_a_file(top):
     assert (top / "mv/n/d/one").read_bytes() == b"1" and not (top / "none").exists()
 
 
-def test_umask(monkeypatch):
+def test_the_umask_is_remembered_from_the_first_call(monkeypatch):
     """As it was at the first call."""
     before = os.umask(0o027)
     get_umask.cache_clear()
@@ -716,7 +716,7 @@ def test_umask(monkeypatch):
         get_umask.cache_clear()
 
 
-def test_pickle(fs, top):
+def test_a_pickled_reader_goes_on_where_it_was(fs, top):
     """A reader goes on where it was; a writer stays here."""
     with fs.open(f"{top}/ten") as f:
         f.seek(4)
@@ -774,7 +774,7 @@ def test_parent_and_child_read_and_write_each_for_themselves(top):
     assert found == "b'parent more' b'parent'\n"
 
 
-def test_current_instance():
+def test_the_same_arguments_give_the_same_instance():
     """The same arguments give the same one."""
     assert fsspec.filesystem("file") is fsspec.filesystem("local")
     assert fsspec.filesystem("file") is not fsspec.filesystem("file", auto_mkdir=True)

@@ -89,7 +89,7 @@ def test_listings_are_in_the_order_of_the_store(m):
     assert isinstance(m.ls("/o")[0]["created"], float) and isinstance(m.info("/o/a")["created"], datetime)
 
 
-def test_entries(fs):
+def test_entries_have_sizes_in_bytes_and_times_in_utc(fs):
     """Sizes in bytes, times in UTC."""
     entry = fs.info("/folder/ten")
     assert (entry["name"], entry["size"], entry["type"]) == ("/folder/ten", 10, "file")
@@ -207,7 +207,7 @@ def test_reader_keeps_what_it_opened(fs):
         assert f.read() == TEN
 
 
-def test_writing_modes(fs):
+def test_files_are_written_over_at_the_end_and_in_between(fs):
     """Over, at the end, and in between."""
     with fs.open("/folder/ten", "r+b") as f:
         f.seek(2)
@@ -303,7 +303,7 @@ def test_ranges_are_slices(fs, start, end):
     assert fs.cat_file("/folder/ten", start, end) == TEN[start:end]
 
 
-def test_transaction(fs):
+def test_what_a_failed_transaction_wrote_was_never_there(fs):
     """What is written in one that fails was never there, whichever way it was."""
     with pytest.raises(KeyError):
         with fs.transaction:

@@ -51,7 +51,7 @@ def fs(target):
 # -- reading -------------------------------------------------------------------
 
 
-def test_forms(fs):
+def test_each_form_of_a_reference_is_read(fs):
     assert fs.cat("bytes") == b"\x00raw"
     assert fs.cat("text") == "plain \u00e9".encode()
     assert fs.cat("base64") == b"hello"
@@ -69,7 +69,7 @@ def test_du_of_a_file_whose_listing_has_no_size(fs):
 @pytest.mark.parametrize("key", ["d/part", "base64", "whole"])
 @pytest.mark.parametrize("start", [None, 0, 2, -3, -100, 50])
 @pytest.mark.parametrize("end", [None, 0, 4, -1, 19, 500, -200])
-def test_slices(fs, key, start, end):
+def test_slices_of_references_are_those_of_their_contents(fs, key, start, end):
     whole = {"d/part": DATA[10:30], "base64": b"hello", "whole": DATA}[key]
     assert fs.cat_file(key, start, end) == whole[start:end]
     assert fs.cat_ranges([key, key], [start, None], [end, None]) == [whole[start:end], whole]
@@ -80,7 +80,7 @@ async def _awaited(fs, key, start, end):
     return await fs._cat_file(key, start, end)
 
 
-def test_many(fs):
+def test_many_references_are_read_at_once(fs):
     assert fs.cat(["d/part", "d/e/far", "bytes", "d/e/next", "whole"]) == {
         "d/part": DATA[10:30],
         "d/e/far": DATA[900:1000],
@@ -154,7 +154,7 @@ def test_target_for_references_without_one(target):
 
 
 @pytest.mark.parametrize("key", ["bytes", "d/part", "whole"])
-def test_open(fs, key):
+def test_a_reference_is_opened_as_a_file(fs, key):
     with fs.open(key) as f:
         whole = fs.cat(key)
         assert f.read(3) == whole[:3]
@@ -194,7 +194,7 @@ def test_of_several_folders_each_stays_one(tmp_path):
         bad.get(["../a", "b"], str(tmp_path / "deep/er"), recursive=True)
 
 
-def test_download(fs, tmp_path):
+def test_references_are_downloaded(fs, tmp_path):
     fs.get("d", str(tmp_path / "got"), recursive=True)
     assert (tmp_path / "got/e/far").read_bytes() == DATA[900:1000]
     fs.get_file("whole", str(tmp_path / "whole"))
@@ -212,7 +212,7 @@ def test_download(fs, tmp_path):
 # -- looking -------------------------------------------------------------------
 
 
-def test_tree(fs):
+def test_keys_make_up_folders(fs):
     assert sorted(fs.ls("", detail=False)) == ["base64", "bytes", "d", "da", "object", "text", "whole"]
     assert {e["name"]: (e["type"], e["size"]) for e in fs.ls("d")} == {
         "d/e": ("directory", 0),
@@ -240,7 +240,7 @@ def test_sizes_are_those_of_the_contents(fs):
     assert {e["name"]: e["size"] for e in fs.ls("")}["whole"] is None  # nobody was asked
 
 
-def test_tree_follows(fs, tmp_path):
+def test_folders_follow_the_changes_of_references(fs, tmp_path):
     assert fs.find("") == sorted(fs.references)
     fs.pipe_file("n/a", b"1")
     fs.pipe({"n/b": b"22", "n/m/c": "333"})
@@ -416,7 +416,7 @@ def test_generated_references_are_bounded(dimensions):
         ReferenceFileSystem({"version": 1, "gen": [gen]}, simple_templates=False)
 
 
-def test_deep_documents(tmp_path):
+def test_documents_that_nest_too_deeply_are_refused(tmp_path):
     path = tmp_path / "deep.json"
     path.write_text('{"a": ' + "[" * 100_000 + "]" * 100_000 + "}")
     with pytest.raises(ValueError, match="deep.json.*deep"):
@@ -479,7 +479,7 @@ def test_documents_of_no_sense(document, words):
         ReferenceFileSystem(document, simple_templates=False)
 
 
-def test_from_files(tmp_path, target, http_server):
+def test_references_are_loaded_from_files(tmp_path, target, http_server):
     refs = {"a": [target, 5, 5]}
     plain, packed = tmp_path / "refs.json", tmp_path / "refs.json.gz"
     plain.write_text(json.dumps({"version": 1, "refs": refs}))
@@ -779,7 +779,7 @@ def test_opening_to_write_is_refused(mode):
         fs.open("new", mode)
 
 
-def test_missing_target(http_server, tmp_path):
+def test_a_missing_target_names_the_key_and_the_url(http_server, tmp_path):
     for url in (http_server.url + "/gone", (tmp_path / "gone").as_uri(), "memory://gone"):
         fs = ReferenceFileSystem({"k": [url, 0, 3], "w": [url]})
         for key in ("k", "w"):
@@ -890,7 +890,7 @@ def test_filesystems_of_targets():
     assert ReferenceFileSystem(refs, fs=awaited, asynchronous=True).fss["memory"] is awaited
 
 
-def test_awaited(target, http_server):
+def test_references_are_awaited(target, http_server):
     http_server.files["/t"] = DATA
     url = http_server.url + "/t"
     refs = {"a": [target, 5, 5], "b/c": [url, 1, 3], "w": [url], "i": b"in"}
@@ -918,7 +918,7 @@ def test_awaited(target, http_server):
 # -- writing -------------------------------------------------------------------
 
 
-def test_save(tmp_path, target):
+def test_saved_references_load_as_the_same(tmp_path, target):
     refs = {
         "bytes": b"plain",
         "binary": b"\xff\x00",
@@ -943,7 +943,7 @@ def test_save(tmp_path, target):
     assert path.read_bytes() == before and os.listdir(path.parent) == ["out.json"]
 
 
-def test_save_elsewhere(target):
+def test_references_are_saved_on_any_filesystem(target):
     fs = ReferenceFileSystem({"a": b"1"})
     fs.save_json("memory://test-reference/saved.json")
     try:
@@ -952,7 +952,7 @@ def test_save_elsewhere(target):
         fsspec.filesystem("memory").rm("/test-reference", recursive=True)
 
 
-def test_travels(target):
+def test_an_instance_comes_back_from_pickle_and_json(target):
     fs = ReferenceFileSystem({"a": [target, 1, 2], "b": "x"}, max_gap=3)
     for again in (pickle.loads(pickle.dumps(fs)), fsspec.AbstractFileSystem.from_json(fs.to_json())):
         assert again == fs

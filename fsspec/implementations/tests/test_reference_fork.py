@@ -90,7 +90,7 @@ def requested(http_server):
 # -- opted in ------------------------------------------------------------------
 
 
-def test_inherited_instance(http_server, url, tmp_path):
+def test_an_inherited_instance_keeps_its_references(http_server, url, tmp_path):
     """The references are not read again, nor is anything of the parent's used."""
     http_server.files["/refs.json"] = b'{"version": 1, "refs": {"a": ["%s", 10, 20]}}' % url.encode()
     run(
@@ -147,7 +147,7 @@ def test_everything_works_in_children_of_children(http_server, url):
     )
 
 
-def test_asynchronous_instance(http_server, url):
+def test_an_asynchronous_instance_is_awaited_in_a_child(http_server, url):
     run(
         """
         fs = ReferenceFileSystem(references(sys.argv[1]), asynchronous=True)
@@ -224,7 +224,7 @@ def test_fork_inside_a_coroutine(http_server, url, opted_in):
     )
 
 
-def test_several_targets(http_server, url, s3, tmp_path):
+def test_each_filesystem_of_targets_revives(http_server, url, s3, tmp_path):
     """Each filesystem of targets revives, those that block among them."""
     path = tmp_path / "local"
     path.write_bytes(DATA)
@@ -342,7 +342,7 @@ def test_without_opting_in_its_target_refuses(http_server, url):
 
 @pytest.mark.parametrize("how", ["fs.reset_loop()", "fsspec.asyn.reset_after_fork()"])
 @pytest.mark.parametrize("module", ["http", "http_sync"])
-def test_by_hand(http_server, url, how, module):
+def test_after_a_reset_by_hand_targets_work(http_server, url, how, module):
     pytest.importorskip("requests")
     run(
         f"""

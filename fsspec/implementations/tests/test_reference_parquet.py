@@ -79,7 +79,7 @@ def root(tmp_path, target, engine):
     return root
 
 
-def test_files(root):
+def test_tables_are_written_where_others_expect_them(root):
     found = {os.path.relpath(os.path.join(d, f), root) for d, _, files in os.walk(root) for f in files}
     assert found == {
         ".zmetadata",
@@ -93,7 +93,7 @@ def test_files(root):
     assert (document["record_size"], document["metadata"]["x/.zarray"]) == (3, ZARRAY)
 
 
-def test_mapping(root, target, engine):
+def test_a_mapper_is_a_mapping_of_its_tables(root, target, engine):
     mapper = LazyReferenceMapper(root, engine=engine)
     assert mapper["x/0.0"] == [target, 0, 10]
     assert [type(each) for each in mapper["x/1.0"]] == [str, int, int]
@@ -185,7 +185,7 @@ def test_contents_in_bytes_come_back(tmp_path, engine, data):
     assert ReferenceFileSystem(root).cat("x/0.0") == data
 
 
-def test_listings(root, engine):
+def test_a_mapper_lists_its_folders(root, engine):
     mapper = LazyReferenceMapper(root, engine=engine)
     assert mapper.listdir() == {"x", "scalar", "g", "g/deep"}
     assert mapper.ls("", detail=False) == [".zgroup", ".zmetadata", "g", "scalar", "x"]
@@ -204,7 +204,7 @@ def test_listings(root, engine):
             mapper.ls(missing)
 
 
-def test_filesystem(root, engine, tmp_path):
+def test_a_filesystem_reads_by_a_mapper(root, engine, tmp_path):
     fs = ReferenceFileSystem(root)
     assert isinstance(fs.references, LazyReferenceMapper)
     assert fs.cat(list(EXPECTED)) == EXPECTED
@@ -219,7 +219,7 @@ def test_filesystem(root, engine, tmp_path):
     assert ReferenceFileSystem(str(tmp_path / "out.json")).cat(list(EXPECTED)) == EXPECTED
 
 
-def test_awaited(root):
+def test_a_mapper_is_awaited(root):
     fs = ReferenceFileSystem(root, asynchronous=True)
 
     async def main():
@@ -231,7 +231,7 @@ def test_awaited(root):
     asyncio.run(main())
 
 
-def test_over_http(http_server, root, engine):
+def test_tables_are_read_over_http(http_server, root, engine):
     for folder, _, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
@@ -246,7 +246,7 @@ def test_over_http(http_server, root, engine):
     assert [r.path for r in http_server.requests] == ["/r/scalar/refs.0.parq"]
 
 
-def test_changes(root, target, engine):
+def test_changes_of_a_mapper_are_written(root, target, engine):
     mapper = LazyReferenceMapper(root, engine=engine)
     del mapper["x/0.0"]
     mapper["x/1.0"] = b"new"
@@ -293,7 +293,7 @@ def test_targets_of_a_table_are_written_once(tmp_path, target, engine):
     assert sizes[2] > 0
 
 
-def test_written_elsewhere(root, tmp_path, target, engine):
+def test_tables_can_be_flushed_to_another_folder(root, tmp_path, target, engine):
     mapper = LazyReferenceMapper(root, engine=engine)
     mapper["x/1.0"] = b"new"
     mapper.flush(base_url=(tmp_path / "copy").as_uri())
@@ -386,7 +386,7 @@ def test_arrays_of_no_sense(tmp_path, array, words):
             use()
 
 
-def test_places(tmp_path, root):
+def test_a_folder_without_references_is_named(tmp_path, root):
     nothing = LazyReferenceMapper(str(tmp_path / "nothing"))  # at the first use
     for use in (lambda: nothing["x"], lambda: list(nothing), lambda: nothing.record_size):
         with pytest.raises(FileNotFoundError, match="nothing"):

@@ -45,7 +45,7 @@ def program(server, text, opted=True):
     run(PRELUDE + textwrap.dedent(text), SERVER=reported, FSSPEC_FORK_RESET="1" if opted else "")
 
 
-def test_opted_in(server):
+def test_where_opted_in_a_child_connects_anew(server):
     program(
         server,
         """

@@ -106,7 +106,7 @@ def top(kind):
 
 
 # all of them -----------------------------------------------------------------------
-def test_reading(fs, kind, top):
+def test_files_are_read_whole_and_in_part(fs, kind, top):
     assert fs.cat_file(top + "a.txt") == b"alpha"
     assert fs.cat_file(top + "big", 1_000_000, 1_100_000) == BIG[1_000_000:1_100_000]
     with fs.open(top + "big") as f:
@@ -127,7 +127,7 @@ def test_reading(fs, kind, top):
 
 
 @pytest.mark.parametrize("operation", ["cat_file", "info", "open", "ls"])
-def test_missing(fs, top, operation):
+def test_what_is_missing_is_named(fs, top, operation):
     with pytest.raises(FileNotFoundError, match="none"):
         getattr(fs, operation)(top + "none")
 
@@ -143,7 +143,7 @@ def test_refused(fs, server, top, status):
 
 
 @pytest.mark.parametrize("fault, error", [("truncate", OSError), ("text", OSError), (500, Exception)])
-def test_broken_answers(fs, server, top, fault, error):
+def test_a_broken_answer_is_an_error_without_the_token(fs, server, top, fault, error):
     fs.invalidate_cache()
     server.ask("fault", fault)
     with pytest.raises(error) as caught:
@@ -153,7 +153,7 @@ def test_broken_answers(fs, server, top, fault, error):
 
 
 @pytest.mark.parametrize("fault", ["truncate", "text"])
-def test_broken_contents(fs, server, top, fault):
+def test_contents_that_are_not_whole_are_an_error(fs, server, top, fault):
     fs.info(top + "a.txt")
     server.ask("fault", fault)
     with pytest.raises(OSError):
@@ -161,7 +161,7 @@ def test_broken_contents(fs, server, top, fault):
     assert fs.cat_file(top + "a.txt") == b"alpha"
 
 
-def test_wrong_token(kind, server, top):
+def test_a_wrong_token_is_refused_and_not_shown(kind, server, top):
     with pytest.raises(PermissionError) as caught:
         make(kind, server, "another-secret").ls(top)
     assert "another-secret" not in str(caught.value)
@@ -216,7 +216,7 @@ FORKS = """
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 @pytest.mark.parametrize("reset", ["1", "0"])
-def test_inherited(kind, server, top, reset):
+def test_an_inherited_instance_works_or_refuses(kind, server, top, reset):
     where = "from fsspec.implementations.tests import test_rest\n"
     where += f"    server = type('S', (), {{'url': {server.url!r}}})\n"
     setup = where + f"    fs = test_rest.make({kind!r}, server)"
@@ -228,7 +228,7 @@ def test_inherited(kind, server, top, reset):
 # writing ---------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", ["jupyter", "dbfs"])
 class TestWriting:
-    def test_files(self, fs, server, top):
+    def test_files_are_written_whole(self, fs, server, top):
         fs.pipe(top + "new", b"new")
         with fs.open(top + "sub/big", "wb") as f:
             f.write(BIG)
@@ -242,7 +242,7 @@ class TestWriting:
         with pytest.raises(FileNotFoundError):
             fs.rm(top + "new")
 
-    def test_folders(self, fs, server, top):
+    def test_folders_are_made_once(self, fs, server, top):
         fs.mkdir(top + "x/y")
         assert fs.isdir(top + "x/y")
         with pytest.raises(FileExistsError):
@@ -257,7 +257,7 @@ class TestWriting:
         assert not fs.exists(top + "sub")
         assert set(server.ask("all")) == {"a.txt", "big"}
 
-    def test_moving(self, fs, server, top):
+    def test_files_and_folders_are_moved(self, fs, server, top):
         fs.mv(top + "sub", top + "moved", recursive=True)
         assert fs.cat_file(top + "moved/b.bin") == bytes(range(256))
         with pytest.raises(FileExistsError):
@@ -265,7 +265,7 @@ class TestWriting:
         fs.mv(top + "a.txt", top + "a.txt")
         assert server.ask("all")["a.txt"] == b"alpha"
 
-    def test_copying(self, fs, server, top):
+    def test_folders_are_copied_with_what_is_in_them(self, fs, server, top):
         fs.copy(top + "sub", top + "new/copy", recursive=True)
         held = server.ask("all")
         assert {p: held["new/copy" + p[3:]] for p in TREE if p[:3] == "sub"} == {
@@ -276,7 +276,7 @@ class TestWriting:
         with pytest.raises(FileNotFoundError, match="none"):
             fs.cp_file(top + "none", top + "x")
 
-    def test_transaction(self, fs, server, top):
+    def test_a_failed_transaction_leaves_what_was_there(self, fs, server, top):
         fs.pipe(top + "there", b"before")
         with pytest.raises(ZeroDivisionError):
             with fs.transaction:
@@ -334,7 +334,7 @@ class TestWriting:
 
 
 # each of them ----------------------------------------------------------------------
-def test_github_repository(github_server):
+def test_a_repository_has_references_and_files(github_server):
     cls = hub(github_server)
     fs = cls("o", "r")
     assert fs.root == "main" and fs.refs == {"tags": ["v1", "v2"], "branches": ["main"]}
@@ -392,7 +392,7 @@ def test_github_pointers_are_followed(github_server):
     assert (path, authorization) == ("/raw/lfs", None)
 
 
-def test_github_removing(github_server):
+def test_removing_on_github_needs_a_token(github_server):
     with pytest.raises(ValueError, match="token"):
         make("github", github_server, None).rm("a.txt")
     fs = make("github", github_server)
@@ -414,13 +414,13 @@ def test_github_removing(github_server):
         ("gist://g/a.txt", {"gist_id": "g", "filenames": ["a.txt"]}, "a.txt"),
     ],
 )
-def test_urls(url, options, path):
+def test_urls_give_options_and_paths(url, options, path):
     cls = fsspec.get_filesystem_class(url.partition(":")[0])
     assert cls._get_kwargs_from_urls(url) == options
     assert cls._strip_protocol(url) == path
 
 
-def test_gist(github_server):
+def test_a_gist_has_revisions_and_chosen_files(github_server):
     cls = gists(github_server)
     assert cls("g", sha="rev", filenames=["a.txt"]).ls() == ["a.txt"]
     with pytest.raises(FileNotFoundError, match="none"):

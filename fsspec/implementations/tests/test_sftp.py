@@ -165,7 +165,7 @@ class TestSFTP(RemoteTests):
         ("", "", {}),
     ],
 )
-def test_urls(url, path, options):
+def test_urls_give_paths_and_options(url, path, options):
     assert SFTPFileSystem._strip_protocol(url) == path
     assert SFTPFileSystem._get_kwargs_from_urls(url) == options
 
@@ -178,7 +178,7 @@ def test_open_by_url(server, protocol):
     SFTPFileSystem.clear_instance_cache()
 
 
-def test_login_refused(server):
+def test_a_refused_login_names_the_server_and_no_password(server):
     with pytest.raises(paramiko.AuthenticationException) as caught:
         make(server, password="another secret")
     assert "another secret" not in str(caught.value)
@@ -187,7 +187,7 @@ def test_login_refused(server):
 
 
 @pytest.mark.parametrize("kind", [paramiko.ssh_exception.NoValidConnectionsError, ConnectionRefusedError])
-def test_nobody_listens(kind, unused_port):
+def test_where_nobody_listens_the_error_names_the_server(kind, unused_port):
     with pytest.raises(kind, match=f"127.0.0.1:{unused_port}: ") as caught:
         SFTPFileSystem("127.0.0.1", port=unused_port, password="secret", timeout=20)
     again = pickle.loads(pickle.dumps(caught.value))
@@ -209,7 +209,7 @@ def test_a_server_that_says_nothing():
             SFTPFileSystem("127.0.0.1", port=port, username="me", banner_timeout=0.2)
 
 
-def test_host_keys(server, tmp_path):
+def test_unknown_host_keys_are_treated_as_the_policy_says(server, tmp_path):
     with pytest.raises(paramiko.SSHException, match="known_hosts"):
         make(server, host_key_policy="reject")
     with pytest.raises(ValueError, match="auto_add"):
@@ -229,7 +229,7 @@ def test_host_keys(server, tmp_path):
 
 
 # listing --------------------------------------------------------------------------
-def test_listing(server, fs):
+def test_listings_are_names_or_entries(server, fs):
     assert fs.ls("/") == ["/d"]
     assert fs.ls("") == ["d"]
     assert {(e["name"], e["type"]) for e in fs.ls("/d/", detail=True)} == {
@@ -246,7 +246,7 @@ def test_listing(server, fs):
                 ask(missing)
 
 
-def test_info(server, fs):
+def test_info_has_size_times_and_owner(server, fs):
     os.utime(os.path.join(server.folder, "d/a.txt"), (1, 2))
     info = fs.info("sftp://h/d/a.txt")
     assert {k: info[k] for k in ("name", "size", "type", "uid")} == {
@@ -263,7 +263,7 @@ def test_info(server, fs):
     assert fs.created("/d/a.txt").second == 1
 
 
-def test_links(server, fs):
+def test_links_are_listed_as_such_and_followed(server, fs):
     os.symlink("a.txt", os.path.join(server.folder, "d/link"))
     os.symlink("nowhere", os.path.join(server.folder, "d/broken"))
     assert {e["name"]: e["type"] for e in fs.ls("/d", detail=True)}["/d/link"] == "link"
@@ -353,7 +353,7 @@ def test_server_without_fstat(server, fs, tmp_path):
 
 
 @pytest.mark.parametrize("extension", [True, False])
-def test_moving(server, fs, extension):
+def test_a_file_or_folder_is_renamed_over_what_is_there(server, fs, extension):
     server.fault(no_posix_rename=not extension)
     put(server, "d/z.txt", b"before")
     fs.mv("/d/a.txt", "/d/z.txt")
@@ -368,7 +368,7 @@ def test_moving(server, fs, extension):
         fs.cp_file("/e/z.txt", "/y")
 
 
-def test_forbidden(server, fs):
+def test_what_the_server_forbids_is_a_permission_error(server, fs):
     server.fault(denied=("open", "remove", "mkdir", "posix_rename", "list"))
     for refused in (
         lambda: fs.pipe_file("/d/x", b""),

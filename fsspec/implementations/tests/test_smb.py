@@ -89,7 +89,7 @@ def test_a_folder_that_exists_is_not_made(fs):
     assert isinstance(caught.value, SMBOSError), "which programs catch"
 
 
-def test_urls():
+def test_a_url_gives_a_path_and_options():
     url = "smb://me:pw@h:1/share/a/"
     assert SMBFileSystem._strip_protocol(url) == "/share/a"
     assert SMBFileSystem._get_kwargs_from_urls(url) == {
@@ -100,20 +100,20 @@ def test_urls():
     }
 
 
-def test_login_refused(server):
+def test_a_refused_login_is_a_permission_error_without_the_password(server):
     with pytest.raises(PermissionError, match="login") as caught:
         SMBFileSystem(**{**server.options, "password": "another secret"})
     assert "another secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [ConnectionRefusedError, ValueError])
-def test_nobody_listens(kind, unused_port):
+def test_where_nobody_listens_the_error_names_the_server(kind, unused_port):
     with pytest.raises(kind, match=f"127.0.0.1:{unused_port}") as caught:
         SMBFileSystem("127.0.0.1", port=unused_port, password="secret", register_session_retries=0)
     assert "secret" not in str(caught.value)
 
 
-def test_listing(fs):
+def test_listings_are_names_or_entries(fs):
     assert fs.ls("/SHARE/d", detail=False) == ["/SHARE/d/a b.txt", "/SHARE/d/sub"]
     assert fs.ls("/SHARE/d/a b.txt", detail=False) == ["/SHARE/d/a b.txt"]
     info = fs.info("/SHARE/d/a b.txt")
@@ -127,7 +127,7 @@ def test_listing(fs):
         fs.ls("/")
 
 
-def test_reading(fs, tmp_path):
+def test_parts_of_a_file_are_read_from_anywhere(fs, tmp_path):
     assert fs.cat_file("/SHARE/d/a b.txt", -5) == b"world"
     with fs.open("/SHARE/big", block_size=2**14) as f:
         f.seek(500_000)
@@ -146,7 +146,7 @@ def test_a_compression_is_not_gone_past(fs, tmp_path):
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
-def test_writing(server, fs):
+def test_files_are_written_in_blocks(server, fs):
     with fs.open("/SHARE/out", "wb", block_size=2**16) as f:
         for at in range(0, len(BIG), 100_000):
             f.write(BIG[at : at + 100_000])

@@ -71,7 +71,7 @@ def program(server, text, opted=True):
     run(PRELUDE + textwrap.dedent(text), SERVER=reported, FSSPEC_FORK_RESET="1" if opted else "")
 
 
-def test_opted_in(server):
+def test_where_opted_in_a_child_connects_anew(server):
     program(
         server,
         """
@@ -237,7 +237,7 @@ def test_whatever_the_child_does_the_parent_goes_on(server, opted):
 
 
 @pytest.mark.parametrize("commits", [True, False])
-def test_a_transaction(server, commits):
+def test_a_transaction_stays_the_parents(server, commits):
     program(
         server,
         f"""

@@ -73,7 +73,7 @@ def test_index_tells_where_the_data_of_members_are():
         assert archive[start : start + entry["size"]] == data
 
 
-def test_listings(fs):
+def test_members_and_folders_are_listed(fs):
     assert fs.ls("", detail=False) == ["a", "top"]
     assert fs.ls("/a", detail=False) == fs.ls("tar://a/", detail=False) == ["a/b.txt", "a/c"]
     assert fs.find("") == sorted(TREE) and fs.glob("*/*.txt") == ["a/b.txt"]
@@ -83,7 +83,7 @@ def test_listings(fs):
     assert fs.isdir("a/c") and typemap[b"5"] == "directory"
 
 
-def test_reading(fs):
+def test_members_are_read_as_files(fs):
     with fs.open("a/b.txt") as f:
         assert (f.size, f.name, f.mode) == (20, "a/b.txt", "rb")
         assert f.readline() == b"line 1\n" and f.tell() == 7 and f.peek(3)[:3] == b"lin"
@@ -119,7 +119,7 @@ def test_members_are_read_by_threads_at_the_same_time(tmp_path, compression):
     assert not wrong
 
 
-def test_downloads(fs, tmp_path):
+def test_an_archive_is_unpacked_by_get(fs, tmp_path):
     fs.get("", str(tmp_path / "t"), recursive=True)
     for name, data in TREE.items():
         assert (tmp_path / "t" / name).read_bytes() == data
@@ -137,7 +137,7 @@ def test_what_is_not_there(fs, name):
         fs.open("new", "wb")
 
 
-def test_the_end(path):
+def test_a_closed_archive_cannot_be_read(path):
     fs = TarFileSystem(path)
     f = fs.open("top")
     fs.close()
@@ -181,7 +181,7 @@ def test_compression_that_is_given():
         TarFileSystem(io.BytesIO(data), compression="bogus")
 
 
-def test_chains(http_server, path, compression):
+def test_an_archive_in_a_chain_is_read(http_server, path, compression):
     http_server.files["/x"] = tarred(TREE, compression)
     with fsspec.open(f"tar://a/c/d::{http_server.url}/x") as f:
         assert f.read() == TREE["a/c/d"]
@@ -297,7 +297,7 @@ def test_a_link_to_a_folder_outside_writes_nothing_through_it(tmp_path):
 
 
 # bad input ---------------------------------------------------------------------------
-def test_cut_off(tmp_path, compression):
+def test_an_archive_that_was_cut_off_is_named_in_the_error(tmp_path, compression):
     whole = tarred(contents(2), compression)
     path = tmp_path / "cut.tar"
     for size in (100, 600, len(whole) // 2, len(whole) // 2 + 77):
@@ -309,7 +309,7 @@ def test_cut_off(tmp_path, compression):
 
 
 @pytest.mark.parametrize("data", [b"", b"junk" * 1000, b"\x1f\x8b" + b"junk" * 1000, b"BZh" + b"junk" * 1000])
-def test_no_archive(tmp_path, data):
+def test_what_is_no_archive_is_named_in_the_error(tmp_path, data):
     path = tmp_path / "junk.tar.gz"
     path.write_bytes(data)
     with pytest.raises(tarfile.ReadError, match="junk.tar.gz"):

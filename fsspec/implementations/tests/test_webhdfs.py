@@ -41,7 +41,7 @@ def got(server, path):
         return f.read()
 
 
-def test_urls():
+def test_a_url_gives_a_path_and_options():
     url = "webhdfs://me:pw@h:1/a/b/"
     assert WebHDFS._strip_protocol(url) == "/a/b"
     assert WebHDFS._get_kwargs_from_urls(url) == {"host": "h", "port": 1, "user": "me", "password": "pw"}
@@ -67,7 +67,7 @@ def test_a_derived_class_makes_the_session(server):
     fs.session.close()
 
 
-def test_listing(server, fs):
+def test_listings_are_names_or_entries(server, fs):
     assert fs.ls("/d") == ["/d/a b%.txt", "/d/sub"]
     assert fs.ls("/d/a b%.txt") == ["/d/a b%.txt"]
     info = fs.info("/d/a b%.txt")
@@ -84,7 +84,7 @@ def test_listing(server, fs):
     assert fs.home_directory() == "/user/me"
 
 
-def test_reading(server, fs, tmp_path):
+def test_files_are_read_whole_and_in_part(server, fs, tmp_path):
     assert fs.cat_file("/d/a b%.txt") == b"hello world"
     assert fs.cat_file("/big", 1000, 2000) == BIG[1000:2000]
     with fs.open("/big", block_size=2**14) as f:
@@ -117,11 +117,11 @@ def test_a_namenode_that_has_the_data_itself(server, fs, tmp_path):
         fs.cat_file("/big")
 
 
-def test_checksums(server, fs):
+def test_the_checksum_is_the_clusters(server, fs):
     assert fs.ukey("/d/a b%.txt")["bytes"] == "11"
 
 
-def test_short_answers(server, fs, tmp_path):
+def test_an_answer_that_is_too_short_is_an_error(server, fs, tmp_path):
     f = fs.open("/big")
     server.fault(short=1000)
     with pytest.raises(OSError, match="/big"):
@@ -137,7 +137,7 @@ def test_a_compression_is_not_gone_past(fs, tmp_path):
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
-def test_writing(server, fs):
+def test_files_are_written_and_appended_to_in_blocks(server, fs):
     with fs.open("/out", "wb", block_size=2**18) as f:
         for at in range(0, len(BIG), 100_000):
             f.write(BIG[at : at + 100_000])
@@ -175,7 +175,7 @@ def test_what_was_there_stays_where_nothing_was_written(server, fs):
     assert not fs.exists("/later")
 
 
-def test_transactions(server, fs):
+def test_a_transaction_shows_its_files_at_its_end_or_never(server, fs):
     fs.mkdir("/tmp")
     with fs.transaction:
         fs.pipe_file("/d/new", b"1")
@@ -265,7 +265,7 @@ def test_a_session_of_a_derived_class_is_not_for_children(server):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
-def test_fork(server):
+def test_a_child_makes_a_session_of_its_own(server):
     run(
         """
         import gc, json, os

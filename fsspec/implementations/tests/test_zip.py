@@ -41,7 +41,7 @@ def fs(path):
 
 
 # entries -----------------------------------------------------------------------------
-def test_listings(fs):
+def test_members_and_folders_are_listed(fs):
     assert fs.ls("", detail=False) == ["a", "e", "top"]
     assert fs.ls("/a", detail=False) == fs.ls("zip://a/", detail=False) == ["a/b.txt", "a/c"]
     assert fs.find("") == ["a/b.txt", "a/c/d", "top"]
@@ -50,7 +50,7 @@ def test_listings(fs):
     assert fs.isdir("e") and fs.isdir("a/c") and fs.isfile("/top")
 
 
-def test_entries(fs):
+def test_entries_have_what_the_archive_says(fs):
     entry = fs.info("a/b.txt")
     assert (entry["name"], entry["size"], entry["type"]) == ("a/b.txt", 20, "file")
     assert entry["CRC"] and entry["filename"] == "a/b.txt" and entry["compress_type"] == zipfile.ZIP_DEFLATED
@@ -95,7 +95,7 @@ def test_the_table_has_the_folders_as_well():
 
 
 # reading -----------------------------------------------------------------------------
-def test_reading(fs):
+def test_members_are_read_as_files(fs):
     with fs.open("a/b.txt") as f:
         assert f.readable() and f.seekable() and not f.writable()
         assert (f.size, f.name, f.mode) == (20, "a/b.txt", "rb")
@@ -132,7 +132,7 @@ def test_members_are_read_at_the_same_time(fs):
         assert b"".join(p[files.index(f)] for p in parts) == TREE["a/c/d"][first:][:350]
 
 
-def test_pickles(fs):
+def test_pickled_archives_and_members_read_on(fs):
     f = fs.open("top")
     f.seek(3)
     assert pickle.loads(pickle.dumps(f)).read() == b"3456789"
@@ -153,7 +153,7 @@ def test_a_file_object_stays_its_owners(path):
         fs.cat("top")
 
 
-def test_downloads(fs, tmp_path):
+def test_an_archive_is_unpacked_by_get(fs, tmp_path):
     fs.get("", str(tmp_path / "t"), recursive=True)
     for name, data in TREE.items():
         assert name.endswith("/") or (tmp_path / "t" / name).read_bytes() == data
@@ -198,7 +198,7 @@ def test_a_new_archive(tmp_path, mode):
         assert z.getinfo("a/b").compress_size < 100 and z.getinfo("stored").compress_size == 100
 
 
-def test_adding(path):
+def test_members_are_added_to_an_archive(path):
     fs = ZipFileSystem(path, "a")
     assert fs.exists("top")
     fs.pipe("more", b"more")
@@ -359,7 +359,7 @@ def test_an_archive_that_is_written_cannot_be_pickled(tmp_path):
         pickle.dumps(fs)
 
 
-def test_transactions(tmp_path):
+def test_members_are_added_at_the_end_or_not_at_all(tmp_path):
     """Members are added at the end, or not at all."""
     fs = ZipFileSystem(str(tmp_path / "made.zip"), "w")
     with fs.transaction:
@@ -400,7 +400,7 @@ def test_an_archive_that_is_read_is_not_written(fs):
 
 
 # over the network --------------------------------------------------------------------
-def test_over_http(http_server):
+def test_an_archive_on_a_web_server_is_read(http_server):
     pytest.importorskip("aiohttp")
     http_server.files["/x.zip"] = zipped(TREE)
     with fsspec.open(f"zip://a/b.txt::{http_server.url}/x.zip", "r") as f:
@@ -422,7 +422,7 @@ def test_a_directory_that_is_small_is_fetched_together(http_server):
 
 # bad input ---------------------------------------------------------------------------
 @pytest.mark.parametrize("cut", [1, 10, 22, 60, 200])
-def test_cut_off(tmp_path, cut):
+def test_an_archive_that_was_cut_off_is_named_in_the_error(tmp_path, cut):
     path = tmp_path / "cut.zip"
     path.write_bytes(zipped(TREE)[:-cut])
     with pytest.raises(zipfile.BadZipFile, match="cut.zip") as caught:
@@ -459,7 +459,7 @@ def test_a_wrong_checksum(tmp_path):
     assert not os.path.exists(tmp_path / "got") and fs.cat("y") == b"fine"
 
 
-def test_encrypted_members(tmp_path):
+def test_an_encrypted_member_says_how_to_read_it(tmp_path):
     path = tmp_path / "secret.zip"
     path.write_bytes(ENCRYPTED)
     fs = ZipFileSystem(str(path))

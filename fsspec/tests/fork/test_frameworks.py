@@ -419,7 +419,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_celery_prefork(mode, places, tmp_path):
+def test_workers_of_celery_use_what_was_opened_before(mode, places, tmp_path):
     pytest.importorskip("celery")
     if importlib.util.find_spec("billiard") is None:
         pytest.skip("billiard is not there")
