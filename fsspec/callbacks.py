@@ -199,7 +199,7 @@ class DotPrinterCallback(Callback):
         """Give the transfer a callback that prints dots."""
         kwargs["callback"] = DotPrinterCallback(".")
 
-    def call(self, **kwargs: Any) -> None:
+    def call(self, **kwargs: Any) -> None:  # type: ignore[override]  # it has no hooks, as upstream's
         """Print."""
         print(self.chr, end="")
 

@@ -18,11 +18,14 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fsspec._fork import hooks, instances
 from fsspec._fork.owned import own
 from fsspec._fork.sockets import Identity, identity
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 REST_BOUND = 1.0
 """Seconds for which a fork may wait until the loops are at rest.
@@ -128,7 +131,7 @@ class IOLoop(asyncio.SelectorEventLoop):
         """Stop until it is run again."""
         super().stop()
 
-    def call_soon_threadsafe(
+    def call_soon_threadsafe(  # type: ignore[override]  # typeshed has type variables for the arguments
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """As asyncio's; also resumes a loop at rest."""
@@ -137,7 +140,7 @@ class IOLoop(asyncio.SelectorEventLoop):
             self.waker()
         return handle
 
-    def run_in_executor(
+    def run_in_executor(  # type: ignore[override]  # as above
         self, executor: concurrent.futures.Executor | None, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """As asyncio's; while a fork blocks executors ``func`` is called on this thread."""
@@ -153,7 +156,9 @@ class IOLoop(asyncio.SelectorEventLoop):
             future.set_exception(error)
         return future
 
-    async def sock_connect(self, sock: socket.socket, address: tuple[Any, ...] | str | bytes) -> None:
+    async def sock_connect(
+        self, sock: socket.socket, address: tuple[Any, ...] | str | ReadableBuffer
+    ) -> None:
         # until a transport wraps it only this record refers to it
         self.connecting.add(sock)
         await super().sock_connect(sock, address)

@@ -4,8 +4,6 @@ mypy reads it in ``ci/lint``; each ``type: ignore`` is an error that has to be f
 without one is an error as well.
 """
 
-# mypy: enable-error-code="override"
-
 from __future__ import annotations
 
 from datetime import datetime
