@@ -149,11 +149,13 @@ class AsyncFileSystem(AbstractFileSystem):
         self.batch_size = batch_size
         note_instance(self)
         super().__init__(*args, **kwargs)
+        if self.mirror_sync_methods:
+            mirror_sync_methods(self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _adopt_texts(cls)
-        mirror_class(cls, AbstractFileSystem)
+        mirror_class(cls, AsyncFileSystem)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -446,7 +448,7 @@ def _adopt_texts(cls: type) -> None:
 
 
 _adopt_texts(AsyncFileSystem)
-mirror_class(AsyncFileSystem, AbstractFileSystem)
+mirror_class(AsyncFileSystem, AsyncFileSystem)
 
 
 async def _of_file(file: AbstractBufferedFile, step: call) -> Any:

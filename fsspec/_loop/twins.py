@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -23,13 +23,16 @@ async_methods: list[str] = [
         " walk glob find du size mkdir makedirs"
     ).split()
 ]
-"""The methods that an awaitable backend usually defines."""
+"""The methods of an awaitable backend that have blocking twins. Names that are appended get them, too, in
+classes of which an instance is made afterwards."""
 
 home: dict[str, Any] = {"sync": sync}
-"""The namespace in which blocking forms look `sync` up: that of `fsspec.asyn`, once it is imported, so that a
-replacement that a program puts there is used."""
+"""The namespace in which replacements that a program makes are looked up: that of `fsspec.asyn`, once it is
+imported."""
 
-_mirrored = [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
+_mirrored = dict.fromkeys(
+    [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
+)
 
 
 def sync_wrapper(func: Callable[..., Any], obj: Any = None) -> Callable[..., Any]:
@@ -86,11 +89,13 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(method):
 
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return async_gen_wrapper(getattr(self, name), self)(*args, **kwargs)
+            return home["async_gen_wrapper"](getattr(self, name), obj=self)(*args, **kwargs)
 
     else:
 
         def blocking(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if home["sync_wrapper"] is not sync_wrapper:  # a program's
+                return home["sync_wrapper"](getattr(self, name), obj=self)(*args, **kwargs)
             if one_file and isinstance(kwargs.get("callback"), str):  # not all methods take one
                 with for_file(kwargs["callback"], args[0] if args else "") as callback:
                     return home["sync"](
@@ -111,17 +116,17 @@ def _is_awaitable_method(method: object) -> bool:
     return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 
-def mirror_class(cls: type, base: type) -> None:
+def mirror_class(cls: type, base: type, names: Iterable[str] = _mirrored) -> None:
     """Give a class the blocking twins of its async methods, once.
 
-    ``base``: the class whose blocking methods are only defaults: `AbstractFileSystem`.  What a backend wrote
+    ``base``: the class whose blocking methods are only defaults: `AsyncFileSystem`.  What a backend wrote
         itself is left alone.
     """
     wanted = bool(getattr(cls, "mirror_sync_methods", True))
-    for name in _mirrored:
+    for name in names:
         plain = name[1:]
         present = getattr(cls, plain, None)
-        default = getattr(base, plain, None)
+        default = _without_twins(base, plain)
         own = _without_twins(cls, plain)
         if own is not default:  # of an ancestor that a twin hides, or of the class itself
             if present is not own:
@@ -151,13 +156,24 @@ def _without_twins(cls: type, plain: str) -> Any:
 
 
 def mirror_sync_methods(obj: object) -> None:
-    """Set the blocking form of each async method on ``obj`` where its class has none.
+    """Set the blocking form of each async method on ``obj`` where it has none, or that of the base class.
 
-    Filesystems have theirs from their class; this serves objects of other kinds.
+    A filesystem has those of the usual methods from its class, which is given those of the names that
+    were appended to `async_methods`: names of methods of `AbstractFileSystem`, after an underscore.
     """
-    for name in _mirrored:
+    base, base_of_all = home["AsyncFileSystem"], home["AbstractFileSystem"]
+    added = [name for name in home["async_methods"] if name not in _mirrored and hasattr(base, name[1:])]
+    if isinstance(obj, base):
+        mirror_class(type(obj), base, added)
+        return
+    for name in [*_mirrored, *added]:
         method: Any = getattr(obj, name, None)
         plain = name[1:]
-        if _is_awaitable_method(method) and not hasattr(obj, plain):
+        present = getattr(obj, plain, None)
+        if present is not None and getattr(present, "__func__", None) is not getattr(
+            base_of_all, plain, None
+        ):
+            continue
+        if _is_awaitable_method(method):
             wrap = async_gen_wrapper if inspect.isasyncgenfunction(method) else sync_wrapper
             setattr(obj, plain, wrap(method, obj=obj))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime
 import gc
 import inspect
 import io
@@ -25,6 +26,8 @@ from fsspec.asyn import (
     sync_wrapper,
 )
 from fsspec.exceptions import FSTimeoutError
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import AsyncDictFileSystem
 from fsspec.tests.programs import run
@@ -117,6 +120,110 @@ def test_classes_without_twins():
 
     with pytest.raises(NotImplementedError):
         Plain(FILES).ls("r")
+
+
+@pytest.fixture
+def more_twins(monkeypatch):
+    """Names that a package appends to the list of methods with twins."""
+    monkeypatch.setattr(fsspec.asyn, "async_methods", list(fsspec.asyn.async_methods))
+    fsspec.asyn.async_methods.extend(["_mv", "_rmdir", "_created", "_zap"])
+
+
+@pytest.fixture
+def renaming():
+    """A class of its own for each test, for twins are the class's."""
+
+    class Renaming(WritableDictFileSystem):
+        cachable = False
+
+        async def _mv(self, path1, path2, **kwargs):
+            return f"{path1} is {path2}"
+
+        async def _rmdir(self, path):
+            return f"{path} is gone"
+
+        async def _created(self, path):
+            return "yesterday"
+
+        async def _zap(self):
+            return "of this class only"
+
+    return Renaming
+
+
+def test_names_that_a_package_appends_have_twins_in_instances_made_later(more_twins, renaming):
+    class Sub(renaming):  # made of nothing but what it inherits
+        pass
+
+    for fs in (Sub(FILES), renaming(FILES)):
+        assert fs.mv("a", "b") == fs.move("a", "b") == fs.rename("a", "b") == "a is b"
+        assert (fs.rmdir("a"), fs.created("a"), hasattr(fs, "zap")) == ("a is gone", "yesterday", False)
+    assert DirFileSystem("x", renaming(FILES)).mv("a", "b") == "x/a is x/b"
+
+
+def test_names_that_nobody_appended_have_none(renaming):
+    assert renaming(FILES).rmdir("a") is None
+    with pytest.raises(NotImplementedError):
+        renaming(FILES).created("a")
+
+
+def test_a_blocking_method_of_a_backend_stays_where_its_name_was_appended(more_twins, renaming):
+    class Blocking(WritableDictFileSystem):
+        cachable = False
+
+        def mv(self, path1, path2, **kwargs):
+            return "blocking"
+
+        def _created(self, path):
+            return "no coroutine"
+
+    class Both(Blocking, renaming):
+        pass
+
+    class Later(Blocking):
+        async def _mv(self, path1, path2, **kwargs):
+            return "awaitable"
+
+    class Unwanted(renaming):
+        mirror_sync_methods = False
+
+    assert [cls(FILES).mv("a", "b") for cls in (Blocking, Both, Later)] == ["blocking"] * 3
+    for cls in (Blocking, Unwanted):
+        with pytest.raises(NotImplementedError):
+            cls(FILES).created("a")
+
+
+def test_objects_of_other_kinds_are_given_twins_by_hand(more_twins):
+    class Stored(MemoryFileSystem):
+        cachable = False
+        loop = get_loop()
+
+        async def _created(self, path):
+            return "never called: the class has a created of its own"
+
+        async def _mv(self, path1, path2, **kwargs):
+            return "by hand"
+
+    fs = Stored()
+    fs.pipe("/twin", b"1")
+    fsspec.asyn.mirror_sync_methods(fs)
+    assert fs.mv("/twin", "/b") == "by hand"
+    assert isinstance(fs.created("/twin"), datetime.datetime)
+    fs.rm("/twin")
+
+
+def test_what_programs_replace_in_the_module_makes_twins(monkeypatch, renaming):
+    def wrapper(method, obj=None):
+        return lambda *args, **kwargs: [f"{method.__name__} replaced"]
+
+    made = []
+    for name in ("sync_wrapper", "async_gen_wrapper"):
+        monkeypatch.setattr(fsspec.asyn, name, wrapper)
+    monkeypatch.setattr(fsspec.asyn, "mirror_sync_methods", made.append)
+    fs = renaming(FILES)
+    assert made == [fs]
+    assert fs.ls("r") == ["_ls replaced"]
+    assert list(fs.walk("r")) == ["_walk replaced"]
 
 
 def test_twins_of_a_walk_that_a_backend_overrides(fs):

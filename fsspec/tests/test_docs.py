@@ -261,7 +261,13 @@ def test_the_awaitable_backend_that_is_shown_is_told_of_folders_and_progress(tmp
         fs.pipe({"f/a": b"2"}, mode="create")
     with pytest.raises(FileNotFoundError):
         fs.rm("f/b")
-    assert fs.files == {"f/a": b"1"}
+    fs._cp_file = None  # a rename copies nothing
+    fs.mv("parcel://f/a", "f/b")
+    assert fs.files == {"f/b": b"1"}
+    del fs._cp_file
+    with pytest.raises(NotImplementedError):  # into a folder
+        fs.mv("f/b", "g/")
+    assert fs.files == {"f/b": b"1"}
 
 
 IMPORTED = """
