@@ -377,10 +377,12 @@ def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:
     """The parts of a local file, opened without a buffer.
 
     The position in an open file is shared with a child that is forked in between, by
-    a callback for instance: therefore it is not used where that can be.
+    a callback for instance: therefore it is not used where that can be, which is not in a pipe.
     """
-    at = 0
-    while data := os.pread(source.fileno(), size, at) if hasattr(os, "pread") else source.read(size):
+    at, positioned = 0, hasattr(os, "pread") and source.seekable()
+    if not os.fstat(source.fileno()).st_size:
+        size = min(size, 2**16)  # some files of /proc give no larger parts
+    while data := os.pread(source.fileno(), size, at) if positioned else source.read(size):
         at += len(data)
         yield data
 

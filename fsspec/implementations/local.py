@@ -367,7 +367,10 @@ class LocalFileSystem(AbstractFileSystem):
             check_limits(path, start, end)
             first, last = start or 0, end
             if first < 0 or (last is not None and last < 0):
-                first, last, _ = slice(start, end).indices(os.fstat(f.fileno()).st_size)
+                size = os.fstat(f.fileno()).st_size
+                if not size:  # it may be of /proc, which says none
+                    return f.read()[start:end]
+                first, last, _ = slice(start, end).indices(size)
             f.seek(first)
             if last is None:
                 return f.read()

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -889,3 +890,27 @@ def test_a_name_that_begins_like_a_protocol_is_a_name(m, tmp_path, monkeypatch):
     m.get_file("/top/p", "file:copy")
     m.get_file("/top/p", f"file://{tmp_path}/url")
     assert sorted(os.listdir()) == ["file:copy", "file:note", "url"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/sys/kernel/ostype"), reason="needs /proc")
+def test_a_file_that_says_no_size_is_read_from_its_end_and_uploaded(fs, m):
+    """Of some the system gives nothing where more is asked for than it has room for."""
+    path = "/proc/sys/kernel/ostype"
+    with open(path, "rb") as f:
+        whole = f.read()
+    assert whole and fs.cat_file(path, -3) == whole[-3:] and fs.cat_file(path, -3, -1) == whole[-3:-1]
+    for put in m.put_file, m.put:
+        put(path, "/copy")
+        assert m.cat_file("/copy") == whole
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_uploaded(tmp_path, m):
+    os.mkfifo(tmp_path / "pipe")
+    data = TEN * 10_000
+    for put in m.put_file, m.put:
+        with ThreadPoolExecutor(1) as pool:
+            written = pool.submit((tmp_path / "pipe").write_bytes, data)
+            put(str(tmp_path / "pipe"), "/copy")
+            assert written.result() == len(data)
+        assert m.cat_file("/copy") == data
