@@ -110,11 +110,14 @@ class DirCache(MutableMapping[str, Any]):
         return listing
 
     def __iter__(self) -> Iterator[str]:
-        """The paths whose listings are fresh; changes meanwhile are no error."""
-        return (path for path in list(self._kept_listings) if not self._is_expired(path))
+        """The paths whose listings are fresh; others are dropped on the way, and changes meanwhile are no
+        error."""
+        return (path for path in list(self._kept_listings) if path in self)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self) if self.listings_expiry_time is not None else len(self._kept_listings)
+        if self.listings_expiry_time is None:
+            return len(self._kept_listings)
+        return sum(not self._is_expired(path) for path in list(self._kept_listings))
 
     def clear(self) -> None:
         """Forget every listing."""

@@ -136,6 +136,16 @@ def test_threads_may_share_it():
     assert not errors
 
 
+@pytest.mark.parametrize("ask", [list, dict, lambda cache: list(cache.values())])
+def test_what_expired_is_dropped_as_the_paths_are_gone_through(clock, ask):
+    cache = DirCache(listings_expiry_time=10)
+    cache["a"] = [1]
+    clock.now += 11
+    assert not ask(cache)
+    with pytest.raises(KeyError):
+        del cache["a"]
+
+
 def test_an_expiry_time_of_nothing_keeps_nothing():
     cache = DirCache(listings_expiry_time=0)
     cache["a"] = [1]

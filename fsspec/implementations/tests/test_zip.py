@@ -528,7 +528,9 @@ def test_listings_by_url(tmp_path):
         t.add(tmp_path / "x.zip", "d/x")
     for kind in ("zip", "tar"):
         fs = fsspec.filesystem(kind, fo=str(tmp_path / f"x.{kind}"))
-        assert fs.ls(f"{kind}://d", detail=False) == ["d/x"] and "x" in fs.tree(f"{kind}://d")
+        for path in f"{kind}://d", "/d":
+            assert fs.ls(path, detail=False) == ["d/x"] and "x" in fs.tree(path)
+            assert [entry["name"] for entry in fs.listdir(path)] == ["d/x"]
     assert fs.isfile("d//x") and fs.find("d//x") == ["d/x"]
 
 
