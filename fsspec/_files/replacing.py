@@ -395,8 +395,14 @@ def _rename(
             raise
         from shutil import copyfile  # not needed by import fsspec
 
-        # or a mount point, or where permissions cannot be changed
-        _write_over(functools.partial(copyfile, partial), target, before, os.path.getsize(partial), target)
+        write = functools.partial(copyfile, partial)
+        try:  # or a mount point, or where permissions cannot be changed
+            _write_over(write, target, before, os.path.getsize(partial), target)
+        except OSError:
+            raise
+        except BaseException:  # an interrupt: what is there now is a part
+            write(target)
+            raise
         os.unlink(partial)
 
 

@@ -579,3 +579,36 @@ def test_a_full_disk_in_a_transaction_is_told_of_by_the_names_of_the_file_and_of
     )
     assert done.stderr == "" and os.listdir(tmp_path) == []
     assert f" in '{tmp_path}', where it is until the transaction ends: '{tmp_path}/x'" in done.stdout
+
+
+INTERRUPTED = """
+    import os, signal, sys, fsspec
+    memory, target = fsspec.filesystem("memory"), sys.argv[1] + "/target"
+    memory.pipe_file("/source", b"n" * 500_000)
+    os.link(target, sys.argv[1] + "/other")
+    interrupted = False
+
+    def audit(event, args):  # as the file itself is opened to be written over
+        global interrupted
+        if event == "open" and args[0] == target and args[1] in ("w", "wb") and not interrupted:
+            interrupted = True
+            os.truncate(target, 0)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sys.addaudithook(audit)
+    try:
+        memory.get_file("/source", target)
+    except KeyboardInterrupt:
+        print(interrupted)
+    with open(target, "rb") as f:
+        print(f.read() == b"n" * 500_000, sorted(os.listdir(sys.argv[1])))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
+def test_an_interrupt_while_a_file_is_written_over_leaves_it_whole(tmp_path):
+    (tmp_path / "target").write_bytes(OLD)
+    args = [sys.executable, "-c", textwrap.dedent(INTERRUPTED), str(tmp_path)]
+    done = subprocess.run(args, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout == "True\nTrue ['other', 'target']\n"
