@@ -31,7 +31,7 @@ from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http import answers, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
-from fsspec.implementations._http.bodies import body_part, upload_body, whole_body
+from fsspec.implementations._http.bodies import all_but_the_end, body_part, upload_body, whole_body
 from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
@@ -323,8 +323,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """The bytes of a file, or of a part of it; one request. Its size is asked for first where the end is
-        far from that of the file, or only the beginning is given from there."""
+        """The bytes of a file, or of a part of it; one request, and one for its size where a negative limit
+        does not tell which bytes to ask for."""
         if start is None and end is None:
             if may_split(self, kwargs):
                 return await self._gathered_parts(url, 0, None, answers.UNKNOWN, kwargs)
@@ -333,7 +333,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             return b""
         begin, known = start or 0, answers.known_version(url)
         if parsing.near_the_end(begin, end):
-            return (await self._cat_file(url, start, **kwargs))[:end]
+            return await all_but_the_end(self, url, start, end, kwargs)
         if end is not None and (end < 0 or begin < 0):
             info = await self._info(url, **kwargs)
             if info["size"] is None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
@@ -89,6 +89,12 @@ if not _missing_package:
 
     class InvalidURLError(requests.exceptions.InvalidURL, FileNotFoundError):
         """A URL that cannot be requested, at which there is no file either."""
+
+    _MALFORMED = (
+        requests.exceptions.InvalidURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.MissingSchema,
+    )
 
 
 def _file_info(
@@ -259,7 +265,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         if start == end:
             return b""
         if parsing.near_the_end(start or 0, end):
-            return self.cat_file(url, start, **kwargs)[:end]
+            with self._not_there(url):  # as where the size is asked for
+                return self.cat_file(url, start, **kwargs)[:end]
         limits = self._byte_limits(url, start, end, kwargs)
         if limits is None:  # they count from an end that the server does not give
             return self.cat_file(url, **kwargs)[start:end]
@@ -371,13 +378,21 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _send_method(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
         """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
         options = {"allow_redirects": True, "stream": method == "get", **options}
+        with self._not_there(url):
+            return sync_responses.send(self, self.session, method, str(self.encode_url(url)), options)
+
+    @contextmanager
+    def _not_there(self, url: str) -> Iterator[None]:
+        """Let errors about an unreachable host, a malformed URL or an option also be FileNotFoundError."""
         try:
             with answers.as_file_error():
-                return sync_responses.send(self, self.session, method, str(self.encode_url(url)), options)
+                yield
+        except InvalidURLError:
+            raise
         except OSError as error:
             if self.js:
                 raise
-            if isinstance(error, requests.exceptions.InvalidURL):
+            if isinstance(error, _MALFORMED):
                 raise InvalidURLError(answers.why_invalid(url, error)) from error
             if (raised := self._opening_error(error)) is error:
                 raise

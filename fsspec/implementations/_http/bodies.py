@@ -13,6 +13,7 @@ import aiohttp
 
 from fsspec._paths.redaction import redact_url
 from fsspec.implementations._http import answers, parsing, responses, transfers
+from fsspec.implementations._http.probing import not_there
 from fsspec.implementations._http.sending import check_upload
 
 if TYPE_CHECKING:
@@ -29,6 +30,14 @@ async def whole_body(fs: HTTPFileSystem, url: str, options: Options) -> bytes:
     finally:
         if not response.closed:
             await responses.give_up(response)
+
+
+async def all_but_the_end(
+    fs: HTTPFileSystem, url: str, start: int | None, end: int | None, options: Options
+) -> bytes:
+    """The bytes from ``start`` to an ``end`` near that of the file; raises what asking for its size would."""
+    with not_there(url):
+        return (await fs._cat_file(url, start, **options))[:end]
 
 
 async def body_part(

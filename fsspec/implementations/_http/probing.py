@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fsspec.implementations.http import HTTPFileSystem
 
 
+_MALFORMED: tuple[type[Exception], ...] = ValueError, getattr(aiohttp, "NonHttpUrlClientError", ValueError)
+"""What aiohttp raises for a URL that it cannot request."""
+
+
 def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options for a request, without ``refresh``: nothing is cached here."""
     return {name: value for name, value in options.items() if name != "refresh"}
@@ -35,7 +39,7 @@ def opening_error(error: OSError) -> OSError:
 
 
 @contextmanager
-def _not_there(url: str) -> Iterator[None]:
+def not_there(url: str) -> Iterator[None]:
     """Let errors about an unreachable host, a malformed URL or an option also be FileNotFoundError."""
     try:
         with as_file_error():
@@ -46,7 +50,7 @@ def _not_there(url: str) -> Iterator[None]:
         if (raised := opening_error(error)) is error:
             raise
         raise raised from error
-    except ValueError as error:
+    except _MALFORMED as error:
         raise responses.InvalidURLError(why_invalid(url, error)) from error
 
 
@@ -61,7 +65,7 @@ async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> di
             return {**described(responses.headers_of(response), response.status), "url": str(response.url)}
 
     await fs.set_session()  # an error in its options is not about the URL
-    with _not_there(url):
+    with not_there(url):
         return await fs._request_sender.repeat(once)
 
 
@@ -71,7 +75,7 @@ async def ask_first_bytes(
     """The result of `HTTPFileSystem._info` and the first bytes, by one request. If the server ignores ranges:
     the response, just begun, in place of the bytes."""
     await fs.set_session()  # see `ask`
-    with _not_there(url):
+    with not_there(url):
         return await fs._request_sender.repeat(partial(_first_bytes, fs, url, options))
 
 

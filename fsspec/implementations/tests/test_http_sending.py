@@ -622,6 +622,13 @@ def test_a_range_that_ends_near_the_end_is_one_request(http_server, fs, url):
         assert [r.method for r in http_server.requests] == ["GET"]
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "no-url", "ftp://h/x"])
+def test_a_part_that_ends_near_the_end_of_what_cannot_be_asked_for_is_not_found(fs, url):
+    for ask in (lambda: fs.cat_file(url, 5, -1), lambda: fs.cat_file(url, 5, -(10**6)), lambda: fs.info(url)):
+        with pytest.raises(FileNotFoundError):
+            ask()
+
+
 def test_missing_files_are_both_kinds_of_error_when_they_are_read(http_server, fs, url):
     with fs.open(url + "/none", size=5) as f, pytest.raises(FileNotFoundError) as caught:
         f.read()
