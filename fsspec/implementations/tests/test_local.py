@@ -98,6 +98,13 @@ def test_protocol_is_taken_off_by_every_operation(fs, top):
 
 
 # entries -----------------------------------------------------------------------------
+def test_du_counts_a_link_that_leads_nowhere_as_nothing(fs, tmp_path):
+    (tmp_path / "file").write_bytes(b"22")
+    (tmp_path / "dead").symlink_to("nowhere")
+    assert fs.du(str(tmp_path), total=False) == {str(tmp_path / "dead"): 0, str(tmp_path / "file"): 2}
+    assert fs.du(str(tmp_path)) == fs.disk_usage(str(tmp_path)) == 2
+
+
 def test_entries_of_links_say_what_lies_behind(fs, top):
     """In a listing as alone, but for links to folders; one that leads nowhere is listed, and is not there."""
     (top / "link").symlink_to("ten")
