@@ -331,7 +331,9 @@ class MemoryFileSystem(AbstractFileSystem):
             if p not in self.store and not self._is_folder(p) and (plainly or not self.exists(p)):
                 raise FileNotFoundError(p)
             if p and p not in self.store and not to_remove.issuperset(list(tree.get(p, ()))):
-                raise self._not_empty(p, "; recursive=True removes all that is in it")
+                raise self._not_empty(
+                    p, "; recursive=True removes all that is in it, or moves it where mv was called"
+                )
         if not plainly:
             self._rm_by_own_methods(paths)
             return
@@ -494,7 +496,7 @@ class _Reader(MemoryFile):
     def write(self, data: ReadableBuffer) -> int:
         import io
 
-        raise io.UnsupportedOperation("the file is open for reading")
+        raise io.UnsupportedOperation(f"{self.path!r} is open for reading")
 
     def close(self) -> None:
         BytesIO.close(self)

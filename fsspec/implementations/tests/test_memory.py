@@ -594,3 +594,11 @@ def test_data_in_a_transaction_and_compressed(m):
     with m.open("/z", "wb", compression="gzip", data=b"") as f:
         f.write(b"later")
     assert gzip.decompress(m.cat_file("/z")) == b"later"
+
+
+def test_a_folder_that_is_moved_without_recursive_is_told_of_moving(m):
+    m.pipe("/d/a", b"1")
+    for act in (m.rm, lambda path: m.mv(path, "/new")):
+        with pytest.raises(FileNotFoundError, match="recursive=True removes .*moves it where mv"):
+            act("/d")
+    assert m.find("") == ["/d/a"]
