@@ -417,11 +417,16 @@ def get_fs_token_paths(
     if len({chain[0][1] for chain in chains}) > 1:
         names = sorted({chain[0][1] for chain in chains})
         raise ValueError(f"Protocol mismatch: the URLs of one call have one protocol, not {', '.join(names)}")
-    fs = filesystem(chains[0][0][1], **_nested(chains[0]))
+    writing = "w" in mode or "x" in mode
+    try:
+        fs = filesystem(chains[0][0][1], **_nested(chains[0]))
+    except FileNotFoundError as error:
+        if writing and hasattr(error, "add_note") and _reads_a_zip(chains[0]):  # Python 3.11 and later
+            error.add_note(_NEW_ZIP)
+        raise
     paths = [chain[0][0] for chain in chains]
     if not several:  # what is left of "file://" is a name where the protocol is another
         paths = [fs._strip_protocol(paths[0])]
-    writing = "w" in mode or "x" in mode
     if several:
         if expand:
             paths = expand_paths_if_needed(paths, mode, num, fs, name_function)
@@ -433,6 +438,16 @@ def get_fs_token_paths(
         files = sorted(p for p, entry in found.items() if entry["type"] != "directory")
         paths = files if files or "*" in paths[0] else paths
     return fs, fs._fs_token, paths
+
+
+_NEW_ZIP = (
+    'fsspec: the archive is not there; to write a new one give zip={"mode": "w"} (in storage_options= of'
+    " pandas and others)"
+)
+
+
+def _reads_a_zip(links: list[ChainLink]) -> bool:
+    return any(protocol == "zip" and "mode" not in options for _, protocol, options in links)
 
 
 def _is_pattern_to_read(fs: AbstractFileSystem, path: str) -> bool:

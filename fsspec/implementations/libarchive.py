@@ -201,7 +201,7 @@ class LibArchiveFileSystem(FileArchive):
             what = f"{path!r} cannot be opened as {mode!r}"
             raise NotImplementedError(f"{self._archive_name} is only read: {what}")
         if self.info(path)["type"] == "directory":
-            raise member_is_folder(path)
+            raise member_is_folder(self, path)
         if path not in self._member_numbers:  # the entry is a subclass's, of no member
             raise self._missing_member(path)
         try:

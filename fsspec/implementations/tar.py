@@ -200,14 +200,14 @@ class TarFileSystem(FileArchive):
             entry = self.info(path)  # raises where there is no such folder either
             if member is None and entry["type"] != "directory":  # of a subclass, of no member
                 raise self._missing_member(path)
-            raise member_is_folder(path)
+            raise member_is_folder(self, path)
         target = self._resolve_link(member)
         if target is None:
             raise FileNotFoundError(
                 f"{path!r} of {self._archive_name} is a link to {member.linkname!r}, which is not in it"
             )
         if target.isdir():
-            raise member_is_folder(path)
+            raise member_is_folder(self, path)
         if not (target.isreg() or target.issparse()):
             raise OSError(f"{path!r} of {self._archive_name} is no file: its type is {target.type!r}")
         return target

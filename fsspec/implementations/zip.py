@@ -24,6 +24,7 @@ from fsspec._files.copying import is_plainly_local
 from fsspec._files.replacing import replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, refuse
+from fsspec._paths.redaction import redact_url
 from fsspec._public import publish
 from fsspec.archive import add_folders, leads_outside
 from fsspec.implementations._archive.bytes import DirectoryView
@@ -116,6 +117,12 @@ class ZipFileSystem(FileArchive):
                     self._open_archive(fo, "r+b", target_protocol, target_options)
                 except FileNotFoundError:
                     mode = "w"
+                except NotImplementedError as error:  # a file of most stores is not changed in its place
+                    raise NotImplementedError(
+                        "mode='a' of a zip archive changes it in its place: copy"
+                        f" {redact_url(str(fo))!r} here, add to the copy, and put it"
+                        " back; or put simplecache:: before its URL"
+                    ) from error
                 else:
                     self._copy_to_add()
             if mode != "a":
@@ -188,7 +195,8 @@ class ZipFileSystem(FileArchive):
         except KeyError:
             entry = self.info(path)
             if entry["type"] == "directory":
-                raise member_is_folder(path) from None
+                self._get_dirs()  # names a member in the error
+                raise member_is_folder(self, path) from None
             try:
                 return self.zip.getinfo(entry["filename"])
             except KeyError:  # an entry of a subclass, of no member
@@ -258,7 +266,9 @@ class ZipFileSystem(FileArchive):
     def _check_writable(self, path: str) -> None:
         if self.mode == "r":
             raise io.UnsupportedOperation(
-                f"{self._archive_name} is open for reading, {path!r} cannot be written into it"
+                f"{self._archive_name} is open for reading, {path!r} cannot be written into it: give"
+                " mode='a' to add to the archive, mode='w' to write a new one; in a chain of URLs"
+                " zip={'mode': ...}"
             )
         if not is_mine(self):
             advice = "What is being written belongs to the process that opened it; in this one, write another"

@@ -51,11 +51,14 @@ class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
     """A folder was opened for reading; programs catch any of these classes."""
 
 
-def member_is_folder(path: str) -> IsADirectoryError:
+def member_is_folder(fs: FileArchive, path: str) -> IsADirectoryError:
     """The error of a folder of the archive, or of the archive itself where no member is named."""
-    return folder_error(
-        path, MemberIsFolderError, "" if path else "the archive is a folder, and no member is named"
-    )
+    what = ""
+    if not path:
+        known = (name for name, entry in (fs.dir_cache or {}).items() if entry["type"] == "file")
+        example = next((f", such as {name!r}" for name in known), "")
+        what = f"{fs._archive_name} is a folder, and no member is named{example}"
+    return folder_error(path, MemberIsFolderError, what)
 
 
 class FileArchive(AbstractArchiveFileSystem):

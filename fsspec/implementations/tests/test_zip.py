@@ -542,3 +542,35 @@ def test_flush_of_a_closed_member(tmp_path):
     with pytest.raises(ValueError, match="closed"):
         f.flush()
     fs.close()
+
+
+def test_where_an_archive_cannot_be_added_to_the_error_tells_the_ways_out(http_server):
+    http_server.files["/x.zip"] = zipped(TREE)
+    url = http_server.url + "/x.zip"
+    with pytest.raises(NotImplementedError, match=f"mode='a'.*{url}.*simplecache::"):
+        fsspec.filesystem("zip", fo=url, mode="a")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize("there", [False, True])
+def test_who_writes_into_a_chain_without_a_mode_is_told_of_it(there, path, m):
+    m.pipe("/there.zip", zipped(TREE))
+    for url in (
+        ("memory://nope.zip", f"file://{path}.nope")
+        if not there
+        else (f"file://{path}", "memory://there.zip")
+    ):
+        with pytest.raises(OSError) as caught:
+            fsspec.open(f"zip://new::{url}", "wb").open()
+        told = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+        assert "zip={" in told and "'w'" in told.replace('"', "'")
+    with pytest.raises(FileNotFoundError) as caught:
+        fsspec.open("zip://new::memory://nope.zip", "rb").open()
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_an_archive_that_is_opened_as_a_file_is_named_with_a_member(path):
+    with pytest.raises(
+        IsADirectoryError, match="x.zip' is a folder, and no member is named, such as 'a/b.txt'"
+    ):
+        fsspec.open(f"zip://::file://{path}").open()
