@@ -27,6 +27,7 @@ from fsspec._files.caches_base import (
     mark_used,
 )
 from fsspec._files.descriptors import new_descriptor
+from fsspec._files.replacing import name_target
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own
 from fsspec._paths.ranges import as_number
@@ -328,12 +329,11 @@ class MMapCache(BaseCache):
 
     def _map_file(self) -> bytearray | mmap.mmap:
         import mmap
+        import tempfile
 
         if self.size == 0:
             return bytearray()
         if self.location is None:
-            import tempfile
-
             self.blocks.clear()
             file: Any = tempfile.TemporaryFile(buffering=0)
         else:
@@ -349,7 +349,11 @@ class MMapCache(BaseCache):
         there = os.fstat(self._file_descriptor).st_size
         if there < self.size:
             self.blocks -= {n for n in self.blocks if min((n + 1) * self.blocksize, self.size) > there}
-            os.truncate(self._file_descriptor, self.size)
+            try:
+                os.truncate(self._file_descriptor, self.size)
+            except OSError as error:
+                name_target(error, None, self.location or tempfile.gettempdir())
+                raise
         return mmap.mmap(self._file_descriptor, self.size, access=mmap.ACCESS_READ)
 
     def __del__(self, _close: Callable[[int], None] = os.close) -> None:

@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from fsspec._files.descriptors import new_descriptor
 from fsspec._fork import hooks
+from fsspec._loop.advice import FULL
 from fsspec._paths.paths import folder_error, hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 
@@ -47,16 +48,12 @@ def in_place(names: Iterable[str]) -> Iterator[None]:
         _in_place.difference_update(added)
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What writing fails with for lack of space; the system names no file then."""
-
-
 def name_target(error: object, written: str | None, path: str) -> None:
     """Have an error of writing name the file at ``path``, not ``written``, which it was to become."""
     if isinstance(error, OSError):
         if written is not None and error.filename2 == written:
             error.filename2 = path
-        elif error.errno in _FULL if error.filename is None else error.filename == written:
+        elif error.errno in FULL if error.filename is None else error.filename == written:
             error.filename = path
 
 
@@ -160,7 +157,7 @@ class replacing:
                 return open(target, mode, self.buffering)
             return open(partial, mode.replace("w", "x"), self.buffering, opener=_opener_like(self._before))
         except OSError as error:
-            if self._before is not None and partial is not None and error.errno not in _FULL:
+            if self._before is not None and partial is not None and error.errno not in FULL:
                 self._partial = None  # no other file can be made there
                 return open(target, mode, self.buffering)
             error.filename = self.path  # that it is written under another name is nobody's concern

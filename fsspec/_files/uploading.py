@@ -143,7 +143,7 @@ def check_writable(file: AbstractBufferedFile) -> None:
     if not file.writable():
         if file.closed:
             raise ValueError(str(file._given_up_upload or "I/O operation on closed file."))
-        raise io.UnsupportedOperation("File not in write mode")
+        raise io.UnsupportedOperation(f"File not in write mode: {redact_url(file.path)!r}")
     if file.forced:
         raise ValueError(
             str(file._given_up_upload or f"{file!r} was flushed to its end already, it can only be closed")

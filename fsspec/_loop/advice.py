@@ -1,10 +1,22 @@
 """Advice on errors of other packages, added to them as notes (Python 3.11 and newer).
 
-The error and its text are not changed; a traceback shows the note below it.
+The error and its text are not changed; a traceback shows the note below it. Only where a disk is full an
+error that names no file is given its name.
 """
 
 from __future__ import annotations
 
+import errno
+import inspect
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fsspec._paths.redaction import redact_url
+from fsspec._similar import is_meant
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What writing fails with for lack of space; the system names no file then."""
 _ADVICE = {
     "NoCredentialsError": (
         "fsspec: give key= and secret=, or anon=True for a public bucket (in storage_options= of pandas, zarr"
@@ -41,8 +53,43 @@ _ENDPOINT = 'fsspec: endpoint_url= begins with a scheme, as "http://localhost:90
 """For what botocore raises as a plain `ValueError`."""
 
 
-def advise(error: BaseException) -> None:
-    """Add a note to an error of botocore, or of TLS, for which there is advice."""
+_OF_ONE = frozenset(
+    "cat cat_file cat_ranges created du exists expand_path find glob info isdir isfile ls makedirs mkdir"
+    " modified open_async pipe pipe_file rm rm_file rmdir size touch walk".split()
+)
+"""Operations whose first argument is a path, or several."""
+_OF_TWO = frozenset("copy cp_file get get_file mv mv_file put put_file".split())
+_RAISED_BY = "fsspec: raised by "
+_SHOWN = 3  # paths of a list
+_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
+_SLASH_MISSING = re.compile(r"(\w[\w+.-]*):/?(?!/)(.*)", re.DOTALL)
+
+
+def advise(
+    error: BaseException,
+    operation: str = "",
+    args: Iterable[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    fs: object = None,
+) -> None:
+    """Add a note to an error of botocore, of TLS, or of an option, for which there is advice; and to one that
+    names no path those that were asked for.
+
+    ``operation``, ``args``, ``kwargs``: what raised it, with or without an underscore before its name.
+    ``fs``: the filesystem.
+    """
+    name, values = operation.removeprefix("_"), list(args)
+    if fs is None and values and hasattr(values[0], "storage_options"):  # of a function, not a bound method
+        fs = values.pop(0)
+    if isinstance(error, OSError) and error.errno in FULL and error.filename is None and name == "get_file":
+        error.filename = values[1] if len(values) > 1 and isinstance(values[1], str) else None
+    paths = _paths_of(name, values, kwargs or {})
+    note = _advice_for(error) or _unknown_option(error, fs) or _unnamed(error, name, paths)
+    if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+def _advice_for(error: BaseException) -> str | None:
     kind = type(error)
     note = _ADVICE.get(kind.__name__) if kind.__module__ == "botocore.exceptions" else None
     if note is _ADVICE["EndpointConnectionError"] and ".amazonaws.com" not in str(error):
@@ -51,5 +98,39 @@ def advise(error: BaseException) -> None:
         note = _NO_TLS
     if kind is ValueError and str(error).startswith("Invalid endpoint: "):
         note = _ENDPOINT
-    if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+    return note
+
+
+def _unknown_option(error: BaseException, fs: object) -> str | None:
+    """The note for an option that the filesystem took and handed to its client, which refused it."""
+    found = _UNKNOWN.search(str(error)) if type(error) is TypeError else None
+    if found is None or found[1] not in getattr(fs, "storage_options", ()):
+        return None
+    classes: Any = type(fs).__mro__
+    known = {name for base in classes for name in inspect.signature(base.__init__).parameters}
+    meant = is_meant(found[1], known)
+    return f"fsspec: no option of {type(fs).__name__} is called {found[1]!r}{meant and f'; {meant}'}"
+
+
+def _paths_of(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[str]:
+    """The paths that an operation was called with, as messages may show them."""
+    if name == "call_s3" and isinstance(kwargs.get("Bucket"), str):
+        return ["/".join(filter(None, (kwargs["Bucket"], kwargs.get("Key"))))]
+    paths: list[str] = []
+    for given in args[: 2 if name in _OF_TWO else 1 if name in _OF_ONE else 0]:
+        several = given if isinstance(given, (list, tuple, dict)) else [given]
+        paths += [redact_url(path) for path in list(several)[:_SHOWN] if isinstance(path, str) and path]
+    return paths
+
+
+def _unnamed(error: BaseException, name: str, paths: list[str]) -> str | None:
+    """The note that names the paths of an error that does not."""
+    if type(error).__name__ == "ParamValidationError" and paths:
+        url = _SLASH_MISSING.fullmatch(paths[0])
+        return f"fsspec: is {url[1]}://{url[2]} meant?" if url else None
+    if not isinstance(error, OSError) or error.filename is not None or not paths:
+        return None
+    told = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    if _RAISED_BY in told or any(path in told for path in paths):
+        return None
+    return f"{_RAISED_BY}{name} of {', '.join(map(repr, paths))}"

@@ -106,7 +106,7 @@ class _Workers:
                 try:
                     result = await start(item)
                 except Exception as error:  # put in its place, as requested
-                    advise(error)
+                    advise(error, getattr(item, "name", ""), getattr(item, "args", ()))
                     if not self.return_exceptions:
                         raise
                     result = error

@@ -211,9 +211,13 @@ class _Job:
             self.done.acquire(timeout=_CHECK_INTERVAL_AT_REST / 4)
 
 
+def _owner(func: object) -> object:
+    return getattr(func, "__self__", None)
+
+
 def _named(func: object) -> str:
     """The name of a function, with its instance, for a message."""
-    owner = getattr(func, "__self__", None)
+    owner = _owner(func)
     name = getattr(func, "__qualname__", None) or type(func).__qualname__
     return name if owner is None else f"{name} of {owner!r}"
 
@@ -323,7 +327,7 @@ def _run(job: _Job, timeout: float | None) -> Any:
         if isinstance(error, asyncio.TimeoutError) and not isinstance(error, FSTimeoutError):
             args = error.args or (f"{_named(job.func)}: a time limit of its client has passed",)
             raise FSTimeoutError(*args) from error
-        advise(error)
+        advise(error, getattr(job.func, "__name__", ""), job.args, job.kwargs, _owner(job.func))
         raise error
     finally:
         del error, job  # the traceback refers to this frame

@@ -30,6 +30,8 @@ from functools import cache
 from types import GeneratorType
 from typing import Any, TypeVar
 
+from fsspec._loop.advice import advise
+
 
 class call:
     """One operation of a filesystem, by the name its blocking form has."""
@@ -124,6 +126,7 @@ def perform(target: object, step: Step) -> Any:
         try:
             result = getattr(target, item.name)(*item.args, **item.kwargs)
         except Exception as error:  # reported in its place, as the plan asked for
+            advise(error, item.name, item.args)
             if not step.return_exceptions:
                 raise
             result = error

@@ -113,7 +113,7 @@ def together(
         try:
             answer = yield only
         except Exception as error:  # reported in its place, as was asked for
-            advise(error)
+            advise(error, only.name, only.args)
             if not return_exceptions:
                 raise
             answer = error
@@ -204,7 +204,7 @@ def walk(
             try:  # as `together`, without its generators
                 listing = yield call("ls", folder, detail=True, **kwargs)
             except Exception as error:  # raised, or left out, as on_error says
-                advise(error)
+                advise(error, "ls", [folder])
                 listing = error
         if isinstance(listing, Exception):
             _report(listing, on_error)

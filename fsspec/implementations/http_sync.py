@@ -368,7 +368,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         return self._repeat_request(ask)
 
     @staticmethod
-    def _opening_error(error: OSError) -> OSError:
+    def _opening_error(error: OSError, url: str) -> OSError:
         """What opening a file raises for ``error``: of an unreachable host also a FileNotFoundError."""
         if type(error) is not requests.ConnectionError or not never_connected(error):
             return error
@@ -394,7 +394,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
                 raise
             if isinstance(error, _MALFORMED):
                 raise InvalidURLError(answers.why_invalid(url, error)) from error
-            if (raised := self._opening_error(error)) is error:
+            if (raised := self._opening_error(error, url)) is error:
                 raise
             raise raised from error
         except ValueError as malformed:

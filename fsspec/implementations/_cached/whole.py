@@ -462,7 +462,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
                 return self._with_copy(path, partial(LocalCopy, path), kwargs)
             except OSError as error:  # as the other filesystem's own `open` would raise it
                 as_opened = getattr(self.fs, "_opening_error", None)
-                raised = as_opened(error) if as_opened is not None else error
+                raised = as_opened(error, path) if as_opened is not None else error
                 if raised is error:
                     raise
                 raise raised from error

@@ -31,11 +31,13 @@ def without_refresh(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "refresh"}
 
 
-def opening_error(error: OSError) -> OSError:
-    """What opening a file raises for ``error``: of an unreachable host also a FileNotFoundError."""
+def opening_error(error: OSError, url: str) -> OSError:
+    """What opening ``url`` raises for ``error``: of an unreachable host also a FileNotFoundError."""
     if not isinstance(error, aiohttp.ClientConnectorError) or isinstance(error, responses.UnreachableError):
         return error
-    return responses.UnreachableError(error._conn_key, error.os_error)
+    raised = responses.UnreachableError(error._conn_key, error.os_error)
+    raised.url = url
+    return raised
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def not_there(url: str) -> Iterator[None]:
     except responses.InvalidURLError:
         raise
     except aiohttp.ClientConnectorError as error:
-        if (raised := opening_error(error)) is error:
+        if (raised := opening_error(error, url)) is error:
             raise
         raise raised from error
     except _MALFORMED as error:

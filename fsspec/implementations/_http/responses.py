@@ -73,6 +73,8 @@ class TooManyRedirects(HTTPStatusError, aiohttp.TooManyRedirects):
 class UnreachableError(aiohttp.ClientConnectorError, FileNotFoundError):
     """The host of a URL cannot be reached, so that there is no file either."""
 
+    url: str | None = None
+
     def __init__(self, connection_key: Any, os_error: OSError | None = None) -> None:
         if os_error is None:  # constructed from one text
             FileNotFoundError.__init__(self, connection_key)
@@ -80,7 +82,11 @@ class UnreachableError(aiohttp.ClientConnectorError, FileNotFoundError):
             super().__init__(connection_key, os_error)
 
     def __str__(self) -> str:
-        return super().__str__() if self.args[1:] else str(self.args[0])
+        if not self.args[1:]:
+            return str(self.args[0])
+        if self.url is None:
+            return super().__str__()
+        return f"{redact_url(self.url)}: its host cannot be reached: {self.strerror or self.os_error}"
 
 
 class InvalidURLError(FileNotFoundError, ValueError):

@@ -262,6 +262,9 @@ def test_a_host_that_refuses_is_a_file_not_found_to_who_opens_it(kind, module, t
         with pytest.raises(FileNotFoundError) as caught:
             ask(url)
         assert type(caught.value).__name__ == "UnreachableError" and caught.value.__cause__
+        if module == "http":  # the text of requests has the path
+            assert str(caught.value).startswith(f"{url}: ")
+            assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
     with pytest.raises(OSError) as caught:
         fs.cat_file(url)
     if module == "http" and kind != "blockcache":  # a store of chunks takes a missing file for an empty chunk

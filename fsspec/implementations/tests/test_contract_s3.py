@@ -1,7 +1,9 @@
 """The public contract tests, on a backend of another package as it is published."""
 
 import asyncio
+import errno
 import functools
+import sys
 
 import pytest
 
@@ -307,3 +309,66 @@ def test_a_reference_whose_target_lacks_credentials_says_so_and_where_they_go(mo
     fs = fsspec.filesystem("reference", fo={"x": ["s3://contract/x", 0, 1]}, skip_instance_cache=True)
     with pytest.raises(RuntimeError, match="NoCredentialsError: .*remote_options="):
         fs.cat("x")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize("of_list", [False, True])
+def test_an_error_of_the_store_that_names_nothing_gets_a_note_with_the_path(of_list, s3_fs, tmp_path):
+    def written(path):
+        with s3_fs.open(path, "wb") as f:
+            f.write(b"1")
+
+    missing, local = "missing/x", str(tmp_path / "a")
+    calls = [
+        (missing, lambda: s3_fs.get(missing, local)),
+        (missing, lambda: s3_fs.get_file(missing, local)),
+        (missing, lambda: s3_fs.pipe(missing, b"1")),
+        (missing, lambda: s3_fs.touch(missing)),
+        (missing, lambda: s3_fs.info(missing)),
+        (missing, lambda: written(missing)),
+        ("missing", lambda: s3_fs.ls("missing")),
+    ]
+    many = [
+        (missing, lambda: s3_fs.get([missing, "missing/y"], [local, local + "y"])),
+        (missing, lambda: s3_fs.pipe({missing: b"1", "missing/y": b"2"})),
+    ]
+    for path, fail in many if of_list else calls:
+        with pytest.raises(FileNotFoundError, match=r"The specified \w+ does not exist") as caught:
+            fail()
+        assert path not in str(caught.value)
+        assert len(caught.value.__notes__) == 1 and path[:-1] in caught.value.__notes__[0]
+    with pytest.raises(FileNotFoundError) as caught:
+        s3_fs.info("contract/missing")
+    assert not hasattr(caught.value, "__notes__"), "its text is the path"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+def test_an_option_that_the_client_refuses_and_a_slash_that_is_missing_are_named(s3_address, s3_fs):
+    with pytest.raises(TypeError, match="'kee'") as caught:
+        fsspec.filesystem("s3", **options(s3_address), kee="x").ls("contract")
+    assert "is 'key' meant?" in caught.value.__notes__[0]
+    for ask in (s3_fs.open, s3_fs.cat, s3_fs.ls):
+        with pytest.raises(Exception, match="Invalid bucket name") as caught:
+            ask("s3:/contract/a")
+        assert caught.value.__notes__ == ["fsspec: is s3://contract/a meant?"]
+
+
+def test_a_full_disk_is_told_of_with_the_name_of_the_file_that_is_downloaded(s3_fs, tmp_path):
+    resource = pytest.importorskip("resource")
+    s3_fs.pipe({"contract/full/a": bytes(9000), "contract/full/b": bytes(9000)})
+    target = str(tmp_path / "a")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))  # as on a full disk; the signal is ignored
+    try:
+        for download in (
+            lambda: s3_fs.get("contract/full/a", target),
+            lambda: s3_fs.get_file("contract/full/a", target),
+            lambda: s3_fs.get(["contract/full/a", "contract/full/b"], [target, target]),
+            lambda: s3_fs.open("contract/full/a", cache_type="mmap", cache_options={"location": target}),
+        ):
+            with pytest.raises(OSError) as caught:
+                download()
+            assert caught.value.errno == errno.EFBIG and caught.value.filename == target
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        s3_fs.rm("contract/full", recursive=True)
