@@ -17,10 +17,10 @@ C = TypeVar("C", bound=type)
 LAZY_NAMES: dict[str, str] = {
     "fsspec.core": ""
     "caching.BaseCache caching.BlockCache caching.MMapCache caching.ReadAheadCache config.conf"
-    " registry.available_protocols utils.infer_compression",
+    " registry.available_protocols utils._unstrip_protocol utils.infer_compression",
     "fsspec.spec": ""
     "config.apply_config config.conf transaction.Transaction utils.check_contained utils.glob_translate"
-    " utils.isfilelike utils.other_paths utils.read_block",
+    " utils._unstrip_protocol utils.isfilelike utils.other_paths utils.read_block utils.stringify_path",
     "fsspec.asyn": ""
     "implementations.local.LocalFileSystem implementations.local.make_path_posix"
     " utils.check_contained utils.glob_translate utils.is_exception utils.other_paths",
@@ -31,11 +31,12 @@ LAZY_NAMES: dict[str, str] = {
     " implementations.cache_metadata.CacheMetadata implementations.local.LocalFileSystem"
     " registry.filesystem spec.AbstractBufferedFile utils.infer_compression",
     "fsspec.implementations.http": ""
-    "asyn.AbstractAsyncStreamedFile asyn.sync_wrapper caching.AllBytes utils.glob_translate"
-    " utils.nullcontext",
+    "asyn.AbstractAsyncStreamedFile asyn.sync_wrapper caching.AllBytes exceptions.FSTimeoutError"
+    " utils.DEFAULT_BLOCK_SIZE utils.glob_translate utils.isfilelike utils.nullcontext",
     "fsspec.implementations.http_sync": "caching.AllBytes utils.nullcontext",
     "fsspec.implementations.local": "compression.compr core.get_compression",
-    "fsspec.implementations.memory": "implementations.local.LocalFileSystem utils.tokenize",
+    "fsspec.implementations.memory": ""
+    "implementations.local.LocalFileSystem utils.stringify_path utils.tokenize",
     "fsspec.implementations.reference": ""
     "asyn.AsyncFileSystem core.open core.split_protocol"
     " implementations.asyn_wrapper.AsyncFileSystemWrapper registry.filesystem utils.check_contained"

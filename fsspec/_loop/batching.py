@@ -39,22 +39,22 @@ def get_batch_size(nofiles: bool = False) -> int:
     """
     if nofiles:
         number: int | None = config.conf.get("nofiles_gather_batch_size")
-        return _set_in_asyn("_NOFILES_DEFAULT_BATCH_SIZE", NOFILES_DEFAULT) if number is None else number
+        return set_in_asyn("_NOFILES_DEFAULT_BATCH_SIZE", NOFILES_DEFAULT) if number is None else number
     if "gather_batch_size" in config.conf:
         number = config.conf["gather_batch_size"]
         return number
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows
-        return _set_in_asyn("_DEFAULT_BATCH_SIZE", FILES_FALLBACK)
+        return set_in_asyn("_DEFAULT_BATCH_SIZE", FILES_FALLBACK)
     limit = getrlimit(RLIMIT_NOFILE)[0]
     return -1 if limit == RLIM_INFINITY else limit // 8
 
 
-def _set_in_asyn(name: str, default: int) -> int:
+def set_in_asyn(name: str, default: T) -> T:
     """A default that programs may have changed in `fsspec.asyn`, where upstream has it."""
-    number: int = getattr(sys.modules.get("fsspec.asyn"), name, default)
-    return number
+    value: T = getattr(sys.modules.get("fsspec.asyn"), name, default)
+    return value
 
 
 class _Workers:

@@ -199,9 +199,10 @@ async def perform_awaiting(target: object, step: Step) -> Any:
     if type(step) is local:
         return await _in_thread(step)
     assert type(step) is batch, step
-    from fsspec._loop.batching import get_batch_size, run_concurrently
+    from fsspec._loop.batching import get_batch_size, run_concurrently, set_in_asyn
 
-    size = step.batch_size or getattr(target, "batch_size", None) or get_batch_size(step.nofiles)
+    size = step.batch_size or getattr(target, "batch_size", None)
+    size = size or set_in_asyn("_get_batch_size", get_batch_size)(step.nofiles)
     most = getattr(target, "_at_once", None)
     if most and not 0 <= size <= most:
         size = most

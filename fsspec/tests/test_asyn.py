@@ -226,6 +226,13 @@ def test_what_programs_replace_in_the_module_makes_twins(monkeypatch, renaming):
     assert list(fs.walk("r")) == ["_walk replaced"]
 
 
+def test_the_batch_size_is_what_a_program_put_in_the_module_says(monkeypatch, fs):
+    asked = []
+    monkeypatch.setattr(fsspec.asyn, "_get_batch_size", lambda nofiles=False: asked.append(nofiles) or 1)
+    assert fs.cat(["r/one", "r/sub/two"]) == FILES
+    assert asked
+
+
 def test_twins_of_a_walk_that_a_backend_overrides(fs):
     class Walker(WritableDictFileSystem):
         async def _walk(self, path, maxdepth=None, **kwargs):

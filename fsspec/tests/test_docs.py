@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import contextlib
 import doctest
 import gc
 import importlib
@@ -9,6 +10,7 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -189,25 +191,50 @@ def test_rsync_forgets_listings_of_the_program_only_where_both_have_one_instance
 def test_a_client_made_as_shown_goes_on_with_another_loop(http_server):
     """Of an ``asyncio.run`` after another, which closed it, and of blocking calls in between."""
     pytest.importorskip("aiohttp")
-    shelf = code("backend.rst", "class ShelfFileSystem")["ShelfFileSystem"]
+    shelf = code("backend.rst", "class ShelfFileSystem", Any=Any)["ShelfFileSystem"]
     http_server.files["/a"] = b"content"
 
     async def cat_file(self, path, start=None, end=None, **kwargs):
-        async with (await self._client()).get(f"{http_server.url}/{path}") as response:
+        async with (await self.set_session()).get(f"{http_server.url}/{path}") as response:
             return (await response.read())[start:end]
 
     def use(fs):
         async def once():
             assert await fs._cat_file("a") == b"content"
-            await fs._session.close()
+            await (await fs.set_session()).close()
 
         for _ in range(3):
             assert fs.cat_file("a") == b"content"
             asyncio.run(once())
             asyncio.run(once())
+            assert len(fs._sessions) == 2  # of blocking calls, and of the loop that ended last
 
     use(type("Shelf", (shelf,), {"_cat_file": cat_file, "protocol": "shelf"})(skip_instance_cache=True))
     gc.collect()  # closes those of the blocking calls
+
+
+# what a loop left open as it ended the collector closes
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_client_made_as_shown_keeps_no_sockets_of_loops_that_have_ended(http_server):
+    pytest.importorskip("aiohttp")
+    shelf = code("backend.rst", "class ShelfFileSystem", Any=Any)["ShelfFileSystem"]
+    http_server.files["/a"] = b"content"
+    before = forked.open_sockets()
+
+    async def once(fs):
+        async with (await fs.set_session()).get(f"{http_server.url}/a") as response:
+            assert await response.read() == b"content"
+
+    def use(fs):
+        for _ in range(20):
+            asyncio.run(once(fs))
+        gc.collect()
+        assert len(fs._sessions) == 1
+        return len(forked.opened_since(before))
+
+    assert use(shelf(asynchronous=True, skip_instance_cache=True)) < 20
+    gc.collect()
 
 
 class Parcels:
@@ -270,6 +297,84 @@ def test_the_awaitable_backend_that_is_shown_is_told_of_folders_and_progress(tmp
     assert fs.files == {"f/b": b"1"}
 
 
+class Crates:
+    """What the class of the page is taken to have: files in memory."""
+
+    cachable = False
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.files, self.uploads = {}, {}
+
+    async def _info(self, path, **kwargs):
+        path = self._strip_protocol(path)
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return {"name": path, "size": len(self.files[path]), "type": "file"}
+
+    async def _cat_file(self, path, start=None, end=None, **kwargs):
+        return self.files[self._strip_protocol(path)][start:end]
+
+
+def crates(**options):
+    shown = code("backend.rst", "class CrateFileSystem", **NAMES)["CrateFileSystem"]
+    return type("Crate", (Crates, shown), {"protocol": "crate"})(**options)
+
+
+def test_the_files_that_are_shown_of_an_awaitable_backend_are_written_in_parts():
+    fs, data = crates(), bytes(range(256)) * 10
+    with fs.open("crate://a", "wb", block_size=1000) as f:
+        for start in range(0, len(data), 300):
+            f.write(data[start : start + 300])
+        assert len(fs.uploads["a"]) == 2 and not fs.files
+    assert fs.files == {"a": data} and fs.open("a").read() == data
+    with fs.transaction, fs.open("b", "wb") as f:
+        f.write(b"1")
+        f.close()
+        assert "b" not in fs.files
+    assert fs.files["b"] == b"1"
+    with pytest.raises(KeyError), fs.transaction:
+        fs.open("c", "wb")
+        fs.open("d", "wb", block_size=2).write(b"123")
+        assert fs.uploads == {"d": [b"123"]}
+        raise KeyError
+    assert (sorted(fs.files), fs.uploads) == (["a", "b"], {})
+
+
+async def test_the_files_that_are_shown_of_an_awaitable_backend_are_awaited():
+    fs, data = crates(asynchronous=True), bytes(range(256)) * 10
+    async with await fs.open_async("crate://a", "wb", block_size=1000) as f:
+        for start in range(0, len(data), 300):
+            await f.write(data[start : start + 300])
+        assert len(fs.uploads["a"]) == 2
+    assert fs.files == {"a": data}
+    async with await fs.open_async("a") as f:
+        assert await f.read(10) + await f.read() == data
+    f = fs.open("b", "wb")
+    f.write(b"1")
+    with pytest.raises(RuntimeError):
+        f.close()
+    assert fs.files == {"a": data}
+
+
+def test_a_database_that_is_held_as_shown_is_another_one_in_a_child(tmp_path):
+    rows = code("fork_authors.rst", "class RowsFileSystem", **NAMES)["RowsFileSystem"]
+    db = str(tmp_path / "rows.sqlite")
+    with contextlib.closing(sqlite3.connect(db)) as made, made:
+        made.execute("create table files (name text, data blob)")
+        made.execute("insert into files values ('a', x'313233')")
+    fs = rows(db, skip_instance_cache=True)
+    mine = fs._database.get()
+    assert fs.cat_file("a", 1) == b"23"
+    with pytest.raises(FileNotFoundError):
+        fs.cat_file("b")
+    if hasattr(os, "fork"):
+        seen = forked.by_fork(lambda: [fs.cat_file("a").decode(), fs._database.get() is mine], exits=False)
+        assert seen.result == ["123", False]
+    assert fs.cat_file("a") == b"123" and fs._database.get() is mine
+    mine.close()
+
+
 IMPORTED = """
 from typing import Any, NamedTuple
 from fsspec.asyn import AsyncFileSystem
@@ -300,7 +405,7 @@ def test_the_code_of_the_guides_is_typed(tmp_path):
     """A block whose first line is indented goes on in the class of the one before."""
     pytest.importorskip("mypy")
     pytest.importorskip("aiohttp")
-    for page, count in ("backend", 5), ("fork_authors", 5):
+    for page, count in ("backend", 6), ("fork_authors", 6):
         text = (DOCS / f"{page}.rst").read_text(encoding="utf8")
         blocks = re.findall(r"^( *)\.\. code-block:: python\n\n((?:\1 +.*\n|\n)+)", text, re.MULTILINE)
         parts = []
