@@ -20,9 +20,9 @@ from fsspec._paths.urls import protocols_of
 from fsspec.spec import AbstractFileSystem
 
 _WHERE = frozenset(
-    "account_host account_name base_url bucket container drive endpoint endpoint_url fo fs gist_id host"
-    " hostname instance org path port ref remote_protocol repo rev root server sha share sync_fs"
-    " target_protocol url".split()
+    "account_host account_name base_url bucket connection_string container drive drive_id drive_name endpoint"
+    " endpoint_url fo fs gist_id host hostname instance org path port ref remote_protocol repo rev root"
+    " root_file_id root_id server sha share site_name sync_fs target_protocol url".split()
 )
 """Options that say where the files of a filesystem are."""
 
@@ -31,6 +31,8 @@ _USERS = frozenset(["user", "username"])
 
 _PATHS = frozenset("base_url fo path root url".split())
 """Those that may be paths of this machine."""
+
+_SECRETS = "AccountKey=", "SharedAccessSignature="
 
 _LOCAL = (None, "file", "local")
 
@@ -106,6 +108,8 @@ def _place(name: str, value: Any, protocol: Any) -> Any:
         return [_place(name, value.fs, None), value.path]
     if isinstance(value, (str, os.PathLike)):
         text = os.fspath(value)
+        if name == "connection_string":  # of Azure: "AccountName=...;AccountKey=..."
+            return [part for part in text.split(";") if not part.startswith(_SECRETS)]
         if name not in _PATHS:
             return text
         if "://" not in text and "::" not in text:

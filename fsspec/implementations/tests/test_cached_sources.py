@@ -152,6 +152,19 @@ def test_where_a_filesystem_is_says_the_note_and_no_secret_does(archives, tmp_pa
     assert outer[0] != outer[1]
 
 
+def test_a_connection_string_says_where_files_are_by_all_but_its_secrets():
+    class Azure(type(fsspec.filesystem("memory"))):
+        protocol, cachable = "azure", False
+
+    def note(account, key):
+        text = f"DefaultEndpointsProtocol=https;AccountName={account};AccountKey={key};EndpointSuffix=e"
+        source = Source(Azure(connection_string=text), None)
+        assert source.is_needed("x")
+        return source.note("x")
+
+    assert note("a", "one==") == note("a", "two==") != note("b", "one==")
+
+
 def test_the_note_is_the_same_in_another_process_and_folder(archives, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     program = (
