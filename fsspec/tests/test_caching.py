@@ -979,3 +979,13 @@ def test_a_read_of_blocks_is_for_a_subclass_to_serve(kind: str, own_fetch: bool)
     finally:
         if kind == "background":
             cache.close()
+
+
+def test_mmap_has_no_zeros_for_what_could_not_be_fetched():
+    def fetch(start, end):
+        raise OSError("no")
+
+    cache = caching.MMapCache(10, fetch, 20)
+    for _ in range(2):
+        with pytest.raises(OSError, match="no"):
+            cache._fetch(0, 5)
