@@ -17,7 +17,7 @@ def similar(name: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
     return next(iter(get_close_matches(str(name), list(known), 1, cutoff)), None)
 
 
-def is_meant(name: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+def is_meant(name: object, known: Iterable[str]) -> str:
     """The question whether the closest ``known`` name is meant; empty if none is close."""
-    close = similar(name, known, cutoff)
+    close = similar(name, known)
     return f"is {close!r} meant?" if close else ""

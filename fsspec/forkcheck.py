@@ -51,12 +51,6 @@ CHILD_PATIENCE = 10.0  # seconds for what a child does
 TOGETHER = 10  # reads of a child while the parent reads too
 
 
-def _name_peers(text: str, parents: Sockets) -> str:
-    """In a child: ``text`` with the peers of the parent's sockets that it holds; empty without any."""
-    peers = forked.shared_connections(parents)
-    return f"{text} to {', '.join(peers)}" if peers else ""
-
-
 # what a child does ----------------------------------------------------------------
 Act = Callable[[list[Any]], "str | None"]
 """What a child does with the handle in a box, which has the only reference to it; returns what is wrong."""
@@ -200,8 +194,8 @@ class _Trial:
         """In the child: what is wrong, or "refused", by handle; under "" what is about all of them."""
         results: dict[str, str] = {}
         if self.child == "uses it":  # while the parent reads there may be one for a moment
-            results[""] = _name_peers(SHARES, sockets)
-            results["open file"] = "" if results[""] else _name_peers(FILE_SHARES, of_file)
+            results[""] = forked.named_shares(SHARES, sockets)
+            results["open file"] = "" if results[""] else forked.named_shares(FILE_SHARES, of_file)
         if (
             not any(results.values()) or results[""] and self.subject.declares()
         ):  # then it is held, and not used

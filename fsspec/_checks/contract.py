@@ -262,38 +262,19 @@ ACTIONS: dict[str, Callable[[Job, list[Any]], None]] = {
 }
 
 
-def in_time(func: Callable[[], Any], what: str) -> str:
+def in_time(func: Callable[[], None], what: str) -> str:
     """Run something of the parent's; why it is not as it should be, empty where it is."""
-    outcome: list[str] = []
-
-    def run() -> None:
-        try:
-            func()
-            outcome.append("")
-        except Exception as error:  # whatever a backend raises is the finding
-            outcome.append(f"{what}: {type(error).__name__}: {error}")
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(PATIENCE * forked.load_factor())
-    if not outcome:
+    problem = forked.in_time(func, what, PATIENCE * forked.load_factor())
+    if problem is None:
         faulthandler.dump_traceback(all_threads=True)
-    return outcome[0] if outcome else f"{what}: hangs"
-
-
-def held(parents: forked.Sockets, of_file: forked.Sockets) -> str:
-    """In the child: which connections it holds that are the parent's; empty where it holds none."""
-    for text, sockets in ((FILE_SHARES, of_file), (SHARES, parents)):
-        peers = forked.shared_connections(sockets)
-        if peers:
-            return f"{text} to {', '.join(peers)}"
-    return ""
+        return f"{what}: hangs"
+    return problem
 
 
 class Meanwhile:
     """The parent's use of the handle while a child uses its copy: begins when the child tells, by a pipe."""
 
-    def __init__(self, func: Callable[[], Any]) -> None:
+    def __init__(self, func: Callable[[], None]) -> None:
         self.func, self.over, self.problem = func, False, ""
         self.reader, self.writer = os.pipe()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -335,7 +316,7 @@ def cell(job: Job, name: str) -> str:
     def body() -> str | None:
         if job.mode == "by hand":
             asyn.reset_after_fork()
-        shared = held(sockets, of_file)
+        shared = forked.named_shares(FILE_SHARES, of_file) or forked.named_shares(SHARES, sockets)
         if shared and not cls._fork_sensitive:
             return shared
         if meanwhile is not None:

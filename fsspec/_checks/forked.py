@@ -14,6 +14,7 @@ import socket
 import stat
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -119,6 +120,29 @@ def shared_connections(parents: Sockets) -> list[str]:
     """
     mine = set(open_sockets().values())
     return _peers({fd: number for fd, number in parents.items() if number in mine})
+
+
+def named_shares(text: str, parents: Sockets) -> str:
+    """In a child: ``text`` with the peers of the parent's connections that it holds; empty without any."""
+    peers = shared_connections(parents)
+    return f"{text} to {', '.join(peers)}" if peers else ""
+
+
+def in_time(func: Callable[[], str | None], what: str, seconds: float) -> str | None:
+    """In the parent: what ``func`` says is wrong, or what it raised; empty where nothing is, None where it
+    takes longer."""
+    outcome: list[str] = []
+
+    def run() -> None:
+        try:
+            outcome.append(func() or "")
+        except Exception as error:  # whatever a third-party backend raises is the finding
+            outcome.append(f"{what}: {type(error).__name__}: {error}")
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return outcome[0] if outcome else None
 
 
 def by_holder(file: object, before: Sockets, now: Sockets) -> tuple[Sockets, Sockets]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -174,15 +173,10 @@ def from_start(f: IO[bytes]) -> bytes:
 
 def parent_problem(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:
     """In the parent: what is wrong with the next read from the handle in the box; empty where nothing is."""
-    outcome: list[str] = []
 
-    def run() -> None:
-        try:
-            outcome.append("" if read(box[0]) == wanted else "the parent reads other bytes")
-        except Exception as error:  # whatever a third-party backend raises is the finding
-            outcome.append(f"the parent's next read: {type(error).__name__}: {error}")
+    def differs() -> str:
+        return "" if read(box[0]) == wanted else "the parent reads other bytes"
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    return outcome[0] if outcome else "the parent's next read hangs"
+    what = "the parent's next read"
+    problem = forked.in_time(differs, what, PATIENCE)
+    return f"{what} hangs" if problem is None else problem

@@ -19,8 +19,9 @@ what an operation raises is thrown into it.
 The value of a plan is what it returns.  Plans never block, await, import asyncio or touch threads.
 
 `drive` and `stream` run a plan, `drive_awaiting` and `stream_awaiting` do so on the loop that awaits
-them.  How a step is performed is an argument: by default `perform` calls ``target.info(path)``, and
-`perform_awaiting` awaits ``target._info(path)``, so that a backend's own overrides are always used.
+them.  `perform` answers a step by ``target.info(path)``, `perform_awaiting` by awaiting
+``target._info(path)``, so that a backend's own overrides are always used; the drivers of plans that
+return a value take another function in its place.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from functools import cache
 from types import GeneratorType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, final
 
 from fsspec._loop.advice import advise
 
@@ -88,6 +89,7 @@ class local:
         self.args = args
 
 
+@final
 class emit:
     """One item of the stream that a plan produces."""
 
@@ -97,6 +99,7 @@ class emit:
         self.item = item
 
 
+@final
 class forward:
     """The items of another stream."""
 
@@ -136,9 +139,7 @@ def perform(target: object, step: Step) -> Any:
     return results
 
 
-def stream(
-    target: object, plan: Plan, perform: Callable[[Any, Any], Any] = perform
-) -> Generator[Any, None, Any]:
+def stream(target: object, plan: Plan) -> Generator[Any, None, Any]:
     """The items that ``plan`` emits."""
     try:
         step = next(plan)
@@ -236,11 +237,7 @@ async def _in_thread(step: local) -> Any:
     return await answer
 
 
-async def stream_awaiting(
-    target: object,
-    plan: Plan,
-    perform: Callable[[Any, Any], Awaitable[Any]] = perform_awaiting,
-) -> AsyncIterator[Any]:
+async def stream_awaiting(target: object, plan: Plan) -> AsyncIterator[Any]:
     """The items that ``plan`` emits."""
     try:
         step = next(plan)
@@ -256,7 +253,7 @@ async def stream_awaiting(
                 step = next(plan)
                 continue
             try:
-                answer = await perform(target, step)
+                answer = await perform_awaiting(target, step)
             except BaseException as error:  # the plan decides what follows
                 step = plan.throw(error)
             else:

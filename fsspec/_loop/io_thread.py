@@ -167,8 +167,9 @@ class IOLoop(asyncio.SelectorEventLoop):
 class IOThread:
     """A loop and the thread that runs it, which may be replaced around a fork."""
 
-    def __init__(self, name: str = "fsspecIO") -> None:
-        self.name = name
+    name = "fsspecIO"
+
+    def __init__(self) -> None:
         self.loop = IOLoop()
         # re-entrant: a signal handler may fork on a thread that holds them
         self._lock = threading.RLock()
