@@ -220,7 +220,7 @@ GUARDS = (
         "a child forked within a download removes and renames no file of its parent's",
         (
             Edit(
-                "fsspec/_plans/transfers.py",
+                "fsspec/_plans/transfer_batches.py",
                 "        if not is_mine(self):\n            return\n",
                 "",
             ),

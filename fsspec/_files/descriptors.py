@@ -1,4 +1,4 @@
-"""Descriptors that are not lost where a signal's handler raises as they are made.
+"""Descriptors that are not lost where a signal's handler raises as they are made; and the umask.
 
 A slow ``open`` is where an interrupt mostly comes; Python runs the handler when the call has returned, before
 the name it is assigned to has the number, and nobody could close it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 
@@ -21,3 +22,20 @@ def new_descriptor(make: Callable[..., int], *args: Any) -> int:
             os.close(fd)
         raise
     return made[0]
+
+
+@lru_cache(maxsize=1)
+def get_umask(mask: int = 0o666) -> int:
+    """The umask of this process, as it is at the first call.
+
+    To ask for it is to change it for a moment, for all threads; therefore it is asked once, and
+    again after ``get_umask.cache_clear()``.
+
+    Parameters
+    ----------
+    mask
+        what it is for that moment
+    """
+    current = os.umask(mask)
+    os.umask(current)
+    return current

@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.decoding import reading_layer
-from fsspec._files.descriptors import new_descriptor
+from fsspec._files.descriptors import get_umask, new_descriptor
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
@@ -592,20 +592,3 @@ def _reopened(
     if at:
         f.seek(at)
     return f
-
-
-@lru_cache(maxsize=1)
-def get_umask(mask: int = 0o666) -> int:
-    """The umask of this process, as it is at the first call.
-
-    To ask for it is to change it for a moment, for all threads; therefore it is asked once, and
-    again after ``get_umask.cache_clear()``.
-
-    Parameters
-    ----------
-    mask
-        what it is for that moment
-    """
-    current = os.umask(mask)
-    os.umask(current)
-    return current

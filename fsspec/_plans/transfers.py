@@ -14,20 +14,25 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fsspec._files.replacing import file_state, make_folders, name_beside, name_target, take_place
-from fsspec._fork.owned import is_mine, own
-from fsspec._overriding import fs_behind, is_default, overridden, replaced
+from fsspec._overriding import overridden, replaced
 from fsspec._paths.paths import path_texts, trailing_sep, unequal
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
 from fsspec._plans.bulk import listing_options, raise_first, removing, split_callback
 from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, expand_call, together
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
+from fsspec._plans.transfer_batches import (
+    Downloads,
+    Made,
+    Transfers,
+    in_rounds,
+    make_folders_of,
+    writes_in_place,
+)
+from fsspec.callbacks import Callback
 from fsspec.utils import check_contained, other_paths
 
 if TYPE_CHECKING:
@@ -61,21 +66,6 @@ def paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
     if len(sources) != len(targets):
         raise ValueError(unequal(sources, targets))
     return list(zip(sources, targets))
-
-
-def _rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-    """The pairs in groups that may be copied concurrently. If several sources have one target the last one
-    wins; concurrent copies would overwrite each other."""
-    if not fs.async_impl:  # copied one after the other anyway
-        return [pairs]
-    rounds: list[list[tuple[str, str]]] = [[]]
-    seen: dict[str, int] = {}
-    for pair in pairs:
-        number = seen[pair[1]] = seen.get(pair[1], -1) + 1
-        if number == len(rounds):
-            rounds.append([])
-        rounds[number].append(pair)
-    return rounds
 
 
 def _ignoring_missing(fs: Filesystem, on_error: str | None, recursive: bool) -> bool:
@@ -176,7 +166,7 @@ def _copying(
             callback.relative_update(1)
         raise_first(failures)
         return
-    rounds, answers = _rounds(fs, pairs), []
+    rounds, answers = in_rounds(fs, pairs), []
     for pairs in rounds:
         answers += yield from together(
             (call("cp_file", a, b, **kwargs) for a, b in pairs),
@@ -331,189 +321,17 @@ def _top_sources(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
     return [escape(path) for path in tops]
 
 
-_Made = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
-"""The `file_state` of each target, and the folders that were made, a parent before what is in it."""
-
-
-class _Transfers:
-    """Calls for pairs of paths, each with a child of the callback."""
-
-    wrap: Callable[[Iterable[Any]], Iterable[Any]] | None = None
-    """The callback's own, which counts them; as upstream's transfers that block do."""
-
-    def __init__(self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: Options) -> None:
-        self.name = name
-        self.pairs = pairs
-        self.callback = callback
-        self.kwargs = kwargs
-        self.under_way: dict[int, Callback] = {}
-
-    def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
-        """All of them; a list of what they return."""
-        self.callback.set_size(len(self.pairs))
-        if not fs.async_impl and not is_default(self.callback.wrap):
-            self.wrap = self.callback.wrap
-        answers: list[Any] = []
-        for self.pairs in _rounds(fs, self.pairs):
-            answers += yield from self.in_round(batch_size, return_exceptions)
-        return answers
-
-    def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
-        try:
-            how: Options = {
-                "return_exceptions": return_exceptions,
-                "batch_size": batch_size,
-                "nofiles": False,
-            }
-            return (yield from together(self.calls(), len(self.pairs), done=self.done, **how))
-        finally:  # a failure, or the plan was left
-            for position in list(self.under_way):
-                self.end(position, whole=False)
-
-    def calls(self) -> Iterator[call]:
-        is_watched = type(self.callback) is not NoOpCallback
-        pairs = self.pairs if self.wrap is None else self.wrap(self.pairs)
-        for position, (a, b) in enumerate(pairs):
-            child = Callback.as_callback(self.callback.branched(a, b, **self.kwargs) if is_watched else None)
-            self.under_way[position] = child
-            if is_watched:
-                child.__enter__()
-            yield call(self.name, a, self.written_for(b), callback=child, **self.kwargs)
-
-    def written_for(self, target: str) -> str:
-        """The name that the other side is given for a target."""
-        return target
-
-    def done(self, position: int, result: object) -> None:
-        self.end(position, whole=not isinstance(result, BaseException))
-        if self.wrap is None:
-            self.callback.relative_update(1)
-
-    def end(self, position: int, whole: bool) -> None:
-        child = self.under_way.pop(position)
-        if child is not DEFAULT_CALLBACK:
-            child.__exit__(None, None, None)
-
-
-class _Downloads(_Transfers):
-    """Transfers to this machine: a failed one leaves no file, and an existing file unchanged."""
-
-    passed: tuple[type[OSError], ...] = ()
-    folders: _Made | None = None  # of the only group, if made already
-    in_place = False  # whether the backend may leave a partial file at the given path
-
-    def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
-        folders: _Made = self.folders or (yield local(_make_folders, self.pairs, self.passed))
-        self.before, self.made = folders
-        own(self)
-        self.failed: list[str] = []
-        self.beside: dict[str, str] = {}  # by target, while they are written
-        if self.in_place and not self.kwargs and any(self.before.values()):
-            self.beside = yield local(_names_beside, self.before)
-        try:
-            answers = yield from super().in_round(batch_size, return_exceptions)
-        except GeneratorExit:  # the plan is left, and cannot ask for anything more
-            self.finish()
-            raise
-        except BaseException as error:  # an interrupt, too, leaves no part of a file
-            self.name_target(error)
-            yield local(self.finish)
-            raise
-        if self.failed or self.beside:
-            yield local(self.finish)
-        return answers
-
-    def written_for(self, target: str) -> str:
-        return self.beside.get(target, target)
-
-    def done(self, position: int, result: object) -> None:
-        self.name_target(result)
-        super().done(position, result)
-
-    def end(self, position: int, whole: bool) -> None:
-        super().end(position, whole)
-        if not whole:
-            self.failed.append(self.pairs[position][1])
-
-    def name_target(self, error: object) -> None:
-        """Have an error name the target, not the file beside it that was written."""
-        for path, partial in self.beside.items():
-            if isinstance(error, OSError) and partial in (error.filename, error.filename2):
-                name_target(error, partial, path)
-
-    def finish(self) -> None:
-        """Rename the files written beside their targets. Remove files of failed downloads, and empty folders
-        made for them; untouched files, and what is no regular file, stay. In a forked child nothing is done,
-        as the files are the parent's."""
-        if not is_mine(self):
-            return
-        for path in self.failed:
-            if path in self.beside:
-                with suppress(OSError):
-                    os.unlink(self.beside.pop(path))
-        with ExitStack() as stack:  # all of them, even if one raises
-            for path, partial in self.beside.items():
-                stack.callback(take_place, partial, path)
-        for path in self.failed:
-            real = os.path.realpath(path)
-            if os.path.isfile(real) and file_state(real) != self.before[path]:
-                with suppress(OSError):  # the error of the transfer is the one to raise
-                    os.unlink(real)
-        for folder in reversed(self.made):
-            with suppress(OSError):  # something is in it
-                os.rmdir(folder)
-
-
-def _names_beside(before: dict[str, tuple[int, ...] | None]) -> dict[str, str]:
-    return {path: name for path, state in before.items() if state and (name := name_beside(path))}
-
-
-_WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementations.")
-"""Modules of filesystems that never leave a partial download."""
-
-
-def _writes_in_place(fs: Filesystem) -> bool:
-    """Whether a backend of another package writes downloads."""
-    while (behind := fs_behind(fs)) is not None:
-        fs = behind
-    name = "_get_file" if fs.async_impl else "get_file"
-    return not (getattr(type(fs), name).__module__ or "").startswith(_WHOLE)
-
-
-def _make_folders(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> _Made:
-    """Make the folders of the targets. Errors of the kinds ``passed`` are ignored, as the downloads to those
-    folders will raise them."""
-    targets = [b for _, b in pairs]
-    # the marker object of a folder in an object store stands for the folder
-    markers = {b for a, b in pairs if a.endswith("/") and b.endswith("/")}
-    made: list[str] = []
-    for parent in dict.fromkeys(
-        os.path.dirname(target if target in markers else target.rstrip("/")) for target in targets
-    ):
-        if os.path.isdir(parent):
-            continue
-        missing, above = [], parent
-        while above and not os.path.lexists(above):
-            missing.append(above)
-            above = os.path.dirname(above)
-        with suppress(*passed):
-            make_folders(parent)
-            made += reversed(missing)
-    # a slash at the end would have the system say that a file is no folder
-    return {target: file_state(target.rstrip("/") or "/") for target in targets}, made
-
-
 def _download_pairs(
     rpath: str | list[str], sources: list[str], lpath: str, passed: tuple[type[OSError], ...]
-) -> tuple[list[tuple[str, str]], _Made | None]:
+) -> tuple[list[tuple[str, str]], Made | None]:
     """Pairs of source and target below one local folder; and, unless two have one target, what
-    `_make_folders` gives for them."""
+    `make_folders_of` gives for them."""
     top = _local_path(lpath)
     targets = _targets(rpath, sources, top, trailing_sep(lpath) or os.path.isdir(top))
     # a backslash in a name is a separator where the target is on Windows
     check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
     pairs = paired(sources, targets)
-    return pairs, _make_folders(pairs, passed) if len(set(targets)) == len(targets) else None
+    return pairs, make_folders_of(pairs, passed) if len(set(targets)) == len(targets) else None
 
 
 def get(
@@ -543,8 +361,8 @@ def get(
             pairs, folders = yield local(_download_pairs, rpath, sources, lpath, passed)
         else:
             pairs = paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
-    transfers = _Downloads("get_file", pairs, callback, kwargs)
-    transfers.passed, transfers.folders, transfers.in_place = passed, folders, _writes_in_place(fs)
+    transfers = Downloads("get_file", pairs, callback, kwargs)
+    transfers.passed, transfers.folders, transfers.in_place = passed, folders, writes_in_place(fs)
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     _raise_failures(answers, ignore)
     return answers
@@ -599,7 +417,7 @@ def put(
         calls = [call("makedirs", b, exist_ok=True) for a, b in pairs if a in folders]
         yield from together(calls, len(calls), batch_size=batch_size)
         pairs = [pair for pair in pairs if pair[0] not in folders]
-    return (yield from _Transfers("put_file", pairs, callback, kwargs).run(fs, batch_size))
+    return (yield from Transfers("put_file", pairs, callback, kwargs).run(fs, batch_size))
 
 
 def _local_sources(

@@ -459,8 +459,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request. Returns entries with ``size`` None, and
         ``type`` ``"directory"`` where the link ends in a slash; or URLs."""
-        refresh = kwargs.pop("refresh", False)
-        cached = self.use_listings_cache and not refresh and url in self.dircache
+        cached = not kwargs.pop("refresh", False) and self.use_listings_cache and url in self.dircache
         listed: Any = self.dircache[url] if cached else None
         if listed is None:
             listed = await self._ls_real(url, detail=True, **kwargs)

@@ -436,8 +436,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     @unlike_base
     def ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request."""
-        refresh = kwargs.pop("refresh", False)
-        cached = self.use_listings_cache and not refresh and url in self.dircache
+        cached = not kwargs.pop("refresh", False) and self.use_listings_cache and url in self.dircache
         listed = self.dircache[url] if cached else None
         if listed is None:
             listed = self._ls_real(url, detail=True, **kwargs)

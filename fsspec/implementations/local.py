@@ -21,7 +21,8 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._files.local_file import LocalFileOpener, _reopened, get_umask
+from fsspec._files.descriptors import get_umask
+from fsspec._files.local_file import LocalFileOpener, _reopened
 from fsspec._files.replacing import write_file, write_whole
 from fsspec._overriding import default, is_built_in, is_default, unlike_base
 from fsspec._paths.paths import (

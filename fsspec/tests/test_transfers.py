@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 import fsspec
-from fsspec._plans import transfers
+from fsspec._plans import transfer_batches
 from fsspec.asyn import AsyncFileSystem
 from fsspec.callbacks import Callback
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
@@ -821,7 +821,7 @@ def test_a_backend_that_writes_in_place_harms_no_file_that_was_there(kind, behin
 def test_downloads_of_this_package_are_whole_by_themselves(protocol):
     kind = fsspec.get_filesystem_class(protocol)
     assert getattr(kind, "_get_file" if kind.async_impl else "get_file").__module__.startswith(
-        transfers._WHOLE
+        transfer_batches._WHOLE
     )
 
 
