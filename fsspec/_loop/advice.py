@@ -10,6 +10,7 @@ import errno
 import inspect
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from fsspec._paths.redaction import redact_url
@@ -79,7 +80,7 @@ def advise(
     ``fs``: the filesystem.
     """
     name, values = operation.removeprefix("_"), list(args)
-    if fs is None and values and hasattr(values[0], "storage_options"):  # of a function, not a bound method
+    if fs is None and values and hasattr(type(values[0]), "_strip_protocol"):  # of a plain function
         fs = values.pop(0)
     if isinstance(error, OSError) and error.errno in FULL and error.filename is None and name == "get_file":
         error.filename = values[1] if len(values) > 1 and isinstance(values[1], str) else None
@@ -119,7 +120,7 @@ def _paths_of(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[str
     paths: list[str] = []
     for given in args[: 2 if name in _OF_TWO else 1 if name in _OF_ONE else 0]:
         several = given if isinstance(given, (list, tuple, dict)) else [given]
-        paths += [redact_url(path) for path in list(several)[:_SHOWN] if isinstance(path, str) and path]
+        paths += [redact_url(path) for path in islice(several, _SHOWN) if isinstance(path, str)]
     return paths
 
 
@@ -130,7 +131,10 @@ def _unnamed(error: BaseException, name: str, paths: list[str]) -> str | None:
         return f"fsspec: is {url[1]}://{url[2]} meant?" if url else None
     if not isinstance(error, OSError) or error.filename is not None or not paths:
         return None
-    told = "\n".join([str(error), *getattr(error, "__notes__", ())])
-    if _RAISED_BY in told or any(path in told for path in paths):
+    if any(note.startswith(_RAISED_BY) for note in getattr(error, "__notes__", ())):
         return None
+    names = [path.strip("/") for path in paths]
+    for told in (*error.args, error):  # last, for a text may be made of what is there as it is asked for
+        if any(name in str(told) for name in names):
+            return None
     return f"{_RAISED_BY}{name} of {', '.join(map(repr, paths))}"
