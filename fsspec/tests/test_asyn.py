@@ -821,6 +821,21 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
     assert not hasattr(caught.value, "__notes__")
 
 
+def test_the_text_of_an_error_that_was_raised_with_its_path_is_not_asked_for():
+    """Of a member of an archive it tells what is there, which costs a listing."""
+
+    class Costly(FileNotFoundError):
+        def __str__(self):
+            raise AssertionError("nobody reads it")
+
+    async def _info(path):
+        raise Costly(path)
+
+    with pytest.raises(Costly) as caught:
+        sync(get_loop(), _info, "/a")
+    assert caught.value.args == ("/a",)
+
+
 def test_what_is_received_at_a_time_fits_into_the_heap():
     sizes = []
 
