@@ -200,7 +200,7 @@ async def perform_awaiting(target: object, step: Step) -> Any:
     if type(step) is local:
         return await _in_thread(step)
     assert type(step) is batch, step
-    from fsspec._loop.batching import get_batch_size, run_concurrently, set_in_asyn
+    from fsspec._loop.batching import get_batch_size, run_concurrently, run_coros_in_chunks, set_in_asyn
 
     size = step.batch_size or getattr(target, "batch_size", None)
     size = size or set_in_asyn("_get_batch_size", get_batch_size)(step.nofiles)
@@ -212,7 +212,17 @@ async def perform_awaiting(target: object, step: Step) -> Any:
     def start(item: call) -> Awaitable[Any]:
         return awaitable_of(method(item.name)(*item.args, **item.kwargs))
 
-    return await run_concurrently(step.calls, start, size, step.return_exceptions, step.done)
+    run = set_in_asyn("_run_coros_in_chunks", run_coros_in_chunks)
+    if run is run_coros_in_chunks:
+        return await run_concurrently(step.calls, start, size, step.return_exceptions, step.done)
+    coros = [start(item) for item in step.calls]  # for a program's own
+    results = await run(
+        coros, batch_size=size, nofiles=step.nofiles, return_exceptions=step.return_exceptions
+    )
+    if step.done is not None:
+        for position, result in enumerate(results):
+            step.done(position, result)
+    return results
 
 
 def awaitable_of(answer: Any) -> Awaitable[Any]:

@@ -117,6 +117,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
 
     def _copy_paths(self, path: str, uid: str | None = None) -> Iterator[str]:
         yield from self._written_copies(path)
+        self._check_cache()  # a subclass may have one of its own
         own, folders = self.hash_name(path), self.storage
         names = (own, super().hash_name(path)) if len(folders) > 1 else (own,)
         for number, folder in enumerate(folders):

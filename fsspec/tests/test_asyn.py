@@ -25,6 +25,7 @@ from fsspec.asyn import (
     sync,
     sync_wrapper,
 )
+from fsspec.callbacks import Callback
 from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
@@ -231,6 +232,20 @@ def test_the_batch_size_is_what_a_program_put_in_the_module_says(monkeypatch, fs
     monkeypatch.setattr(fsspec.asyn, "_get_batch_size", lambda nofiles=False: asked.append(nofiles) or 1)
     assert fs.cat(["r/one", "r/sub/two"]) == FILES
     assert asked
+
+
+def test_what_a_program_put_in_the_module_runs_the_operations_of_a_batch(monkeypatch, fs, tmp_path):
+    run, runs, count = _run_coros_in_chunks, [], Callback()
+
+    async def noting(coros, **options):
+        runs.append(len(coros))
+        return await run(coros, **options)
+
+    monkeypatch.setattr(fsspec.asyn, "_run_coros_in_chunks", noting)
+    assert fs.cat([*FILES, "r/none"], on_error="omit") == FILES
+    fs.get("r", str(tmp_path / "r"), recursive=True, callback=count)
+    assert runs[0] == 3 and len(runs) > 1
+    assert (tmp_path / "r" / "sub" / "two").read_bytes() == b"22" and count.value == count.size > 0
 
 
 def test_twins_of_a_walk_that_a_backend_overrides(fs):

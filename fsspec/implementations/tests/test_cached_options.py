@@ -859,3 +859,23 @@ def test_a_check_of_one_s_own_says_which_copy_is_used(kind, tmp_path):
         assert read() == b"old"
         c.doubts = True
         assert read() == b"new"
+
+
+@pytest.mark.parametrize("kind", ["filecache", "simplecache"])
+def test_a_look_at_the_table_of_one_s_own_comes_before_each_use_of_a_copy(kind, tmp_path):
+    class Looking(EVERY[kind]):
+        def _check_cache(self):
+            looks.append(1)
+            super()._check_cache()
+
+    looks: list[int] = []
+    c = Looking(
+        fs=WritableDictFileSystem({"r/one": b"1"}), cache_storage=str(tmp_path), skip_instance_cache=True
+    )
+    for read in (
+        lambda: c.open("r/one").read(),
+        lambda: c.cat_file("r/one"),
+        lambda: c.cat(["r/one"])["r/one"],
+    ):
+        looks.clear()
+        assert read() == b"1" and looks
