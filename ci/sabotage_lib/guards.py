@@ -254,4 +254,19 @@ GUARDS = (
             "::test_the_server_sees_what_the_parent_closes[FTPServer()-True]",
         ),
     ),
+    Guard(
+        "signals",
+        "what the main thread blocks comes to no thread of ours",
+        (Edit("fsspec/_loop/io_thread.py", "        signals.start(thread)\n", "        thread.start()\n"),),
+        (
+            "fsspec/tests/test_signals.py"
+            "::test_a_signal_that_the_program_blocks_comes_to_no_thread_of_ours[15]",
+        ),
+    ),
+    Guard(
+        "signals of a child",
+        "a child forked by a thread of ours receives signals",
+        (Edit("fsspec/_fork/hooks.py", "    signals.unblock_in_child()\n", ""),),
+        ("fsspec/tests/test_signals.py::test_a_child_forked_by_a_thread_of_ours_receives_signals[loop]",),
+    ),
 )

@@ -249,12 +249,13 @@ def start_thread(target: Callable[[], None], name: str) -> None:
     _register_before()
 
     def run() -> None:
+        signals.mark()
         try:
             target()
         finally:
             _ended.append(threading.get_native_id())
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    signals.start(threading.Thread(target=run, name=name, daemon=True))
 
 
 def _wait_for_ended_threads() -> None:
@@ -522,6 +523,7 @@ def _begin_generation() -> None:
     global generation, pid, was_opted_in, _alive
     was_opted_in = opted_in()
     _pausing.clear()
+    signals.unblock_in_child()
     for slot in signals.raised:
         slot.clear()
     deferred.clear()

@@ -1,13 +1,24 @@
-"""Which signals had handlers that raised within a hook of a fork.
+"""Signals: which had handlers that raised within a hook of a fork, and how threads of ours stay without any.
 
 The interpreter drops what a hook raises, so `fsspec._fork.hooks` calls such a handler again when the fork is
-over. Used by the thread that forks, in both processes.
+over. `raised` and `is_of_signal` are for the thread that forks, in both processes.
+
+A program that must not be ended for a while blocks a signal in its own thread, or takes it by
+``signal.sigwait``. The kernel would then give it to a thread of ours, and end the process. So ours are begun
+by `start`. A child that one of them forks receives signals again, and so does a process that
+asyncio starts on a loop of ours; one that ``subprocess`` starts in such a thread inherits what is blocked.
 """
 
 from __future__ import annotations
 
+import _thread
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import threading
 
 raised: tuple[list[int], ...] = ([], [], [])
 """In each at most one, of those whose handlers raised within a hook."""
@@ -50,3 +61,59 @@ def _number(handler: Any, frame: FrameType | None) -> int:
         elif number in given and getattr(getattr(found, "__func__", found), "__code__", None) is frame.f_code:
             return number
     return 0
+
+
+_of_thread = _thread._local()  # of each thread: whether it is one of ours
+_blocked: set[int] = set()  # what threads of ours block, and the program did not as they were started
+
+
+def start(thread: threading.Thread) -> None:
+    """Start a thread of ours, to which no signal comes that ends a process.
+
+    It inherits what is blocked here meanwhile: from its first instruction. Where gevent makes it a greenlet
+    of this thread, nothing stays blocked. Raises RuntimeError: there can be no more threads.
+    """
+    import signal
+
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        thread.start()
+        return
+    names = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGALRM", "SIGUSR1", "SIGUSR2")
+    kept = {getattr(signal, name) for name in names}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, kept)
+        _blocked.update(kept.difference(before))
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def mark() -> None:
+    """Called first in each thread of ours."""
+    _of_thread.is_ours = True
+
+
+def unblock_in_child() -> None:
+    """Have a child receive signals, whose only thread this is, if it was one of ours."""
+    if getattr(_of_thread, "is_ours", False) and _blocked:
+        import signal
+
+        _of_thread.is_ours = False
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
+
+
+@contextmanager
+def unblocked() -> Iterator[None]:
+    """While a thread of ours starts a process, which inherits what it blocks."""
+    if not getattr(_of_thread, "is_ours", False) or not _blocked:
+        yield
+        return
+    import signal
+
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
+    try:
+        yield
+    finally:
+        if getattr(_of_thread, "is_ours", False):  # a coroutine may go on in another thread
+            signal.pthread_sigmask(signal.SIG_BLOCK, _blocked.intersection(before))

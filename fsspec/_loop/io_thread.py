@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fsspec._fork import hooks, instances
+from fsspec._fork import hooks, instances, signals
 from fsspec._fork.owned import own
 from fsspec._fork.sockets import Identity, identity
 
@@ -97,6 +97,7 @@ class IOLoop(asyncio.SelectorEventLoop):
     resting: tuple[int | None, ...] = ()  # threads to which it is not running
     _closed = True  # until constructed, which an interrupt may prevent
     stopped = False  # by a program: then it is never resumed
+    _default_executor: concurrent.futures.ThreadPoolExecutor | None  # asyncio's own
     waker: Callable[[], None] | None = None  # while no thread runs it: called when a callback is scheduled
 
     def __init__(self) -> None:
@@ -148,6 +149,12 @@ class IOLoop(asyncio.SelectorEventLoop):
             func = functools.partial(contextvars.copy_context().run, func)
         within = hooks.forking or hooks.early
         if executor is not None or not within or not _EXECUTORS.locked():
+            if (
+                executor is None and self._default_executor is None
+            ):  # as asyncio makes it, with its threads marked
+                self._default_executor = concurrent.futures.ThreadPoolExecutor(
+                    thread_name_prefix="asyncio", initializer=signals.mark
+                )
             return super().run_in_executor(executor, func, *args)
         future = self.create_future()
         try:
@@ -155,6 +162,11 @@ class IOLoop(asyncio.SelectorEventLoop):
         except Exception as error:  # what an executor would set on the future
             future.set_exception(error)
         return future
+
+    async def _make_subprocess_transport(self, *args: Any, **kwargs: Any) -> Any:
+        make = super()._make_subprocess_transport  # type: ignore[misc]  # asyncio's own
+        with signals.unblocked():
+            return await make(*args, **kwargs)
 
     async def sock_connect(
         self, sock: socket.socket, address: tuple[Any, ...] | str | ReadableBuffer
@@ -187,10 +199,11 @@ class IOThread:
         self._wanted = self._stopping = self._ended = False
         self.loop.resting = _NO_THREAD
         thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        thread.start()
+        signals.start(thread)
         return thread
 
     def _run(self) -> None:
+        signals.mark()
         asyncio.set_event_loop(self.loop)
         while True:
             with self._lock:
@@ -224,7 +237,7 @@ class IOThread:
         Returns whether it is kept idle, so that `wake` must follow.
         """
         loop, selector = self.loop, self.loop.selector
-        helpers = loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
+        helpers = loop._default_executor
         if _COUNTED or helpers or not selector.idle or self.is_held_up():
             return False
         pause_lock = selector.pause_lock = threading.Lock()
@@ -280,10 +293,10 @@ class IOThread:
 
     def _drain(self, deadline: float) -> None:
         """End the threads that resolve host names; the loop makes new ones when needed."""
-        executor = self.loop._default_executor  # type: ignore[attr-defined]  # asyncio's own
+        executor = self.loop._default_executor
         if executor is None:
             return
-        self.loop._default_executor = None  # type: ignore[attr-defined]  # as above
+        self.loop._default_executor = None
         executor.shutdown(wait=False)  # queued work is still done
         for helper in list(executor._threads):
             if not _join(helper, deadline):
