@@ -327,6 +327,8 @@ def _may_replace(target: str, before: os.stat_result | None, path: str, certainl
     try:
         fd = new_descriptor(os.open, target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
+        if certainly and error.errno == errno.ETXTBSY:
+            return True  # a program that runs, which goes on with what it has
         error.filename = path
         raise
     try:

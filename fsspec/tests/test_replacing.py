@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -612,3 +613,16 @@ def test_an_interrupt_while_a_file_is_written_over_leaves_it_whole(tmp_path):
     done = subprocess.run(args, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     assert done.stdout == "True\nTrue ['other', 'target']\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere what runs may be written to")
+def test_a_program_that_runs_is_replaced_by_a_download(tmp_path, m):
+    m.pipe_file("/source", NEW)
+    program = tmp_path / "program"
+    shutil.copy(shutil.which("sleep"), program)
+    with subprocess.Popen([program, "60"]) as running:
+        try:
+            m.get_file("/source", str(program))
+            assert program.read_bytes() == NEW and running.poll() is None
+        finally:
+            running.kill()
