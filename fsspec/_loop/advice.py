@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -69,7 +69,7 @@ _SLASH_MISSING = re.compile(r"(\w[\w+.-]*):/?(?!/)(.*)", re.DOTALL)
 def advise(
     error: BaseException,
     operation: str = "",
-    args: Iterable[Any] = (),
+    args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
     fs: object = None,
 ) -> None:
@@ -79,6 +79,9 @@ def advise(
     ``operation``, ``args``, ``kwargs``: what raised it, with or without an underscore before its name.
     ``fs``: the filesystem.
     """
+    if type(error) is FileNotFoundError and error.__cause__ is None:  # the usual one; it may be one of many
+        if error.filename is not None or (args and error.args and error.args[0] == args[0]):
+            return
     name, values = operation.removeprefix("_"), list(args)
     if fs is None and values and hasattr(type(values[0]), "_strip_protocol"):  # of a plain function
         fs = values.pop(0)
