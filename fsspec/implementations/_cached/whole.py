@@ -38,6 +38,7 @@ from fsspec.implementations._cached.blocks import FOR_READING
 from fsspec.implementations._cached.files import LocalCopy
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations._cached.pending import LocalTempFile, PendingFileSystem, start_of
+from fsspec.implementations.cache_mapper import HashCacheMapper
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -200,8 +201,34 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             self._decompress_copy(path, part)
         except Exception as error:  # of a codec, of which there are many; reported for this file
             return error
-        os.replace(part, fn)
-        return self._enter_copy(path, fn, uid)
+        if not self._shares_names:
+            os.replace(part, fn)
+            return self._enter_copy(path, fn, uid)
+        with self._metadata.alone():  # what had the name is gone before the table, and the table before this
+            self._metadata.load()
+            self._metadata.drop_names({self.hash_name(path)})
+            self._metadata.save()
+            os.replace(part, fn)
+            where = self._enter_copy(path, fn, uid)
+            self._metadata.save()
+        return where
+
+    @property
+    def _shares_names(self) -> bool:
+        """Whether several paths may have one copy, of which the table says whose it is."""
+        own = self._own_check or self._own_hook("_make_local_details")
+        return self._has_table and own is None and type(self._mapper) is not HashCacheMapper
+
+    def _checked_use(self, path: str, fn: str, use: Callable[[str], T]) -> T:
+        """What ``use`` makes of a copy. Raises FileNotFoundError where that is another one by now."""
+        got = use(fn)
+        if self._shares_names and fn not in self._written_copies(path):
+            self._metadata.load()
+            if all(fn != found for _, found in self._metadata.lookup(path, None)):
+                if hasattr(got, "close"):
+                    got.close()
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), fn)
+        return got
 
     def _decompress_copy(self, path: str, part: str) -> None:
         codec = get_compression(path, self.compression)
@@ -232,7 +259,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         got: T
         for fn in self._checked_copies(path):
             try:
-                got = use(fn)
+                got = self._checked_use(path, fn, use)
             except FileNotFoundError:
                 continue
             self._count_lookup(True, path)
@@ -242,7 +269,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             fetch(path, **kwargs)
             for fn in self._checked_copies(path):
                 with suppress(FileNotFoundError):
-                    return use(fn)
+                    return self._checked_use(path, fn, use)
         got = self._on_target(self._fetch_and_use(path, use))
         if isinstance(got, BaseException):
             raise got
@@ -258,7 +285,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             if isinstance(got, BaseException):
                 return got
             try:
-                return use(got)
+                return self._checked_use(path, got, use)
             except FileNotFoundError:
                 got = (yield from self._fetch_copies([path], {}))[path]
         return FileNotFoundError(
@@ -287,7 +314,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             uid = uids.get(path)
             for fn in [] if isinstance(uid, BaseException) else self._checked_copies(path, uid):
                 try:
-                    out[number] = self._local_fs.cat_file(fn, start=starts[number], end=ends[number])
+                    part_of = partial(self._local_fs.cat_file, start=starts[number], end=ends[number])
+                    out[number] = self._checked_use(path, fn, part_of)
                     self._count_lookup(True, path)
                     callback.relative_update(1)
                     break

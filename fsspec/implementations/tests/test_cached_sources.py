@@ -69,6 +69,25 @@ def test_copies_of_one_name_are_read_only_as_what_they_are(kind, archives, m, tm
         ]
 
 
+def test_a_copy_that_another_instance_replaces_as_it_is_opened_is_not_read(archives, tmp_path, monkeypatch):
+    options = {"cache_storage": str(tmp_path / "c"), "same_names": True}
+    one, two = (fsspec.filesystem("filecache", target_protocol="zip", target_options={"fo": path}, **options)
+                for path in archives)  # fmt: skip
+    one.cat_file("in/a.csv")
+    looked_up = one._metadata.lookup
+    replaced = []
+
+    def lookup(*args):
+        for found in looked_up(*args):
+            if not replaced:
+                replaced.append(two.cat_file("in/a.csv"))
+            yield found
+
+    monkeypatch.setattr(one._metadata, "lookup", lookup)
+    with one.open("in/a.csv") as f:
+        assert f.read() == b"one" and replaced == [b"two"]
+
+
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
 def test_the_list_of_copies_tells_those_of_one_path_apart(kind, archives, m, tmp_path, capsys):
     for path in archives:
