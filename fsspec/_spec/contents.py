@@ -74,7 +74,10 @@ class Contents:
         check_limits(path, start, end)
         with self.open(path, "rb", **kwargs) as f:
             begin, moved = start or 0, False
-            if begin < 0 or (end is not None and end < 0):
+            counted = begin < 0 or (end is not None and end < 0)
+            if (begin or counted) and getattr(f, "size", None) is None and not _can_seek(f):
+                return f.read(-1 if counted or end is None else end)[start:end]  # read as it arrives
+            if counted:
                 size, moved = _size(f), True
                 begin = max(0, size + begin) if begin < 0 else begin
                 end = max(0, size + end) if end is not None and end < 0 else end
@@ -385,6 +388,11 @@ def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:
     while data := os.pread(source.fileno(), size, at) if positioned else source.read(size):
         at += len(data)
         yield data
+
+
+def _can_seek(f: IO[bytes]) -> bool:
+    """Whether an open file says so, or nothing of it."""
+    return not hasattr(f, "seekable") or f.seekable()
 
 
 def _size(f: IO[bytes]) -> int:

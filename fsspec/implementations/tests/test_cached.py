@@ -226,6 +226,17 @@ def test_blocks_of_what_has_no_size(http_server, tmp_path):
     assert c.cat(http_server.url + "/x") == b"x" * 100
 
 
+@pytest.mark.parametrize(
+    "start, end", [(5, None), (5, 9), (-7, None), (-7, -2), (None, -3), (9, 5), (200, None)]
+)
+def test_parts_of_what_has_no_size_are_cut_out_of_it(http_server, tmp_path, start, end):
+    http_server.files["/x"] = whole = bytes(range(100))
+    http_server.fault("/x", chunked=True, no_accept_ranges=True)
+    fs = fsspec.filesystem("blockcache", target_protocol="http", cache_storage=str(tmp_path))
+    assert fs.cat_file(http_server.url + "/x", start, end) == whole[start:end]
+    assert fs.read_bytes(http_server.url + "/x", start, end) == whole[start:end]
+
+
 def test_batches_of_files_in_blocks(http_server, tmp_path):
     http_server.files["/x"] = b"0123456789"
     url = http_server.url + "/x"
