@@ -2,9 +2,10 @@
 
 Owns the set of files written while a filesystem is in a transaction.  Each of them was
 opened with ``autocommit=False``: closing it sends its bytes, its ``commit`` lets it
-appear and its ``discard`` drops it.  One that is still open is closed first.  They are committed in
-the order in which they were opened; one that fails is discarded with those after it, which
-may be about what it should have held, as a manifest is.
+appear and its ``discard`` drops it.  One that is still open is closed before its ``commit``,
+and counts as closed after its ``discard``.  They are committed in the order in which they were
+opened; one that fails is discarded with those after it, which may be about what it should have
+held, as a manifest is.
 
 A transaction belongs to the filesystem instance and the process that began it.  A forked
 child is outside of it from the start: what the child writes does not wait, and the end of
@@ -73,6 +74,8 @@ def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
                 f.discard()
         except BaseException as error:  # as above
             errors.append(error)
+        if isinstance(f, AbstractBufferedFile) and not f.closed:
+            f.closed = True  # to close it later, or to collect it, would begin an upload
         del files[0]
     if not errors:
         return

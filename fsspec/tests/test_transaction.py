@@ -1,5 +1,6 @@
 """Files that appear together or not at all, in the process that began."""
 
+import gc
 import io
 import os
 import subprocess
@@ -52,6 +53,41 @@ def test_files_appear_at_the_end(fs):
         assert len(transaction.files) == 2
     assert fs.cat("r/new") == b"x" and fs.cat("r/one") == b"changed"
     assert not fs._intrans and fs._transaction is None and transaction.fs is None
+
+
+class Uploading(AbstractBufferedFile):
+    """A file that notes what it sends."""
+
+    def _initiate_upload(self):
+        self.fs.sent.append("began")
+
+    def _upload_chunk(self, final=False):
+        self.fs.sent.append("part")
+        return True
+
+    def discard(self):
+        self.fs.sent.append("discard")
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "w"}, {"compression": "gzip"}], ids=repr)
+def test_a_file_left_open_sends_nothing_once_it_is_discarded(options):
+    class Sending(DictFileSystem):
+        cachable = False
+
+        def _open(self, path, mode="rb", autocommit=True, **kwargs):
+            return Uploading(self, path, mode, autocommit=autocommit)
+
+    fs = Sending({})
+    fs.sent = []
+    with pytest.raises(KeyError), fs.transaction:
+        f = fs.open("r/new", **{"mode": "wb", **options})
+        f.write("x" if options.get("mode") == "w" else b"x")
+        raise KeyError
+    with suppress(ValueError):  # what it holds back cannot be written
+        f.close()
+    del f
+    gc.collect()
+    assert fs.sent == ["discard"]
 
 
 def test_none_appears_after_an_error(fs):
