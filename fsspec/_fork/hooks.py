@@ -240,7 +240,7 @@ def resume_collection() -> None:
 
 
 def start_thread(target: Callable[[], None], name: str) -> None:
-    """Run ``target`` in a daemon thread; a fork waits until such a thread that has finished is gone.
+    """Run ``target``, one blocking call, in a daemon thread; a fork waits until one that finished is gone.
 
     Raises RuntimeError: no thread can be started.
     """
@@ -248,14 +248,17 @@ def start_thread(target: Callable[[], None], name: str) -> None:
 
     _register_before()
 
+    inherits = signals.is_ours()
+
     def run() -> None:
-        signals.mark()
+        if inherits:
+            signals.unblock()
         try:
             target()
         finally:
             _ended.append(threading.get_native_id())
 
-    signals.start(threading.Thread(target=run, name=name, daemon=True))
+    threading.Thread(target=run, name=name, daemon=True).start()
 
 
 def _wait_for_ended_threads() -> None:

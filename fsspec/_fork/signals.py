@@ -4,9 +4,11 @@ The interpreter drops what a hook raises, so `fsspec._fork.hooks` calls such a h
 over. `raised` and `is_of_signal` are for the thread that forks, in both processes.
 
 A program that must not be ended for a while blocks a signal in its own thread, or takes it by
-``signal.sigwait``. The kernel would then give it to a thread of ours, and end the process. So ours are begun
-by `start`. A child that one of them forks receives signals again, and so does a process that
-asyncio starts on a loop of ours; one that ``subprocess`` starts in such a thread inherits what is blocked.
+``signal.sigwait``. The kernel would then give it to a thread of ours, and end the process. So those of loops
+are begun by `start`, and their executors' inherit what is blocked. A child that one of them forks receives
+signals again, as does a process that asyncio starts on a loop of ours; one that ``subprocess`` starts in such
+a thread inherits what is blocked. Threads made for one blocking call, which may start processes so, receive
+signals.
 """
 
 from __future__ import annotations
@@ -90,23 +92,34 @@ def start(thread: threading.Thread) -> None:
 
 
 def mark() -> None:
-    """Called first in each thread of ours."""
+    """Called first in each thread that is begun with signals blocked."""
     _of_thread.is_ours = True
+
+
+def is_ours() -> bool:
+    """Whether this thread was begun with signals blocked."""
+    return getattr(_of_thread, "is_ours", False)
+
+
+def unblock() -> None:
+    """Have a thread that a thread of ours began receive signals."""
+    if _blocked:
+        import signal
+
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
 
 
 def unblock_in_child() -> None:
     """Have a child receive signals, whose only thread this is, if it was one of ours."""
-    if getattr(_of_thread, "is_ours", False) and _blocked:
-        import signal
-
+    if is_ours():
         _of_thread.is_ours = False
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _blocked)
+        unblock()
 
 
 @contextmanager
 def unblocked() -> Iterator[None]:
     """While a thread of ours starts a process, which inherits what it blocks."""
-    if not getattr(_of_thread, "is_ours", False) or not _blocked:
+    if not is_ours() or not _blocked:
         yield
         return
     import signal
@@ -115,5 +128,5 @@ def unblocked() -> Iterator[None]:
     try:
         yield
     finally:
-        if getattr(_of_thread, "is_ours", False):  # a coroutine may go on in another thread
+        if is_ours():  # a coroutine may go on in another thread
             signal.pthread_sigmask(signal.SIG_BLOCK, _blocked.intersection(before))
