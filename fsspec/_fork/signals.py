@@ -5,22 +5,25 @@ over. `raised` and `is_of_signal` are for the thread that forks, in both process
 
 A program that must not be ended for a while blocks a signal in its own thread, or takes it by
 ``signal.sigwait``. The kernel would then give it to a thread of ours, and end the process. So those of loops
-are begun by `start`, and their executors' inherit what is blocked. A child that one of them forks receives
-signals again, as does a process that asyncio starts on a loop of ours; one that ``subprocess`` starts in such
-a thread inherits what is blocked. Threads made for one blocking call, which may start processes so, receive
-signals.
+are begun by `start`, and their executors' inherit what is blocked, until they run a function of a program. A
+child that one of them forks receives signals again, as does a process that asyncio starts on a loop of ours,
+and what an executor of a program starts there. What a coroutine starts by ``subprocess`` or ``threading`` in
+the loop's thread itself inherits what is blocked. Threads made for one blocking call, which may start
+processes so, receive signals.
 """
 
 from __future__ import annotations
 
 import _thread
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import threading
+
+    from fsspec._paths.types import T
 
 raised: tuple[list[int], ...] = ([], [], [])
 """In each at most one, of those whose handlers raised within a hook."""
@@ -130,3 +133,9 @@ def unblocked() -> Iterator[None]:
     finally:
         if is_ours():  # a coroutine may go on in another thread
             signal.pthread_sigmask(signal.SIG_BLOCK, _blocked.intersection(before))
+
+
+def call_unblocked(func: Callable[..., T], *args: Any) -> T:
+    """What ``func`` gives, which may start threads and processes, in a thread of ours."""
+    with unblocked():
+        return func(*args)

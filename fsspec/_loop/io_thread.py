@@ -91,6 +91,9 @@ class _Selector(selectors.DefaultSelector):
         return found
 
 
+_RESOLVERS = socket.getaddrinfo, socket.getnameinfo
+
+
 class IOLoop(asyncio.SelectorEventLoop):
     """A selector loop that remembers the sockets made for it."""
 
@@ -148,14 +151,17 @@ class IOLoop(asyncio.SelectorEventLoop):
         if instances.reviving:  # coroutines of a revival may use the instance, a helper thread may not
             func = functools.partial(contextvars.copy_context().run, func)
         within = hooks.forking or hooks.early
-        if executor is not None or not within or not _EXECUTORS.locked():
-            if (
-                executor is None and self._default_executor is None
-            ):  # as asyncio makes it, with its threads marked
+        if executor is not None:
+            with signals.unblocked():  # threads and processes that it starts inherit what is blocked
+                return super().run_in_executor(executor, func, *args)
+        if not within or not _EXECUTORS.locked():
+            if self._default_executor is None:  # as asyncio makes it, with its threads marked
                 self._default_executor = concurrent.futures.ThreadPoolExecutor(
                     thread_name_prefix="asyncio", initializer=signals.mark
                 )
-            return super().run_in_executor(executor, func, *args)
+            if func not in _RESOLVERS:  # a program's, which may start threads and processes, too
+                func = functools.partial(signals.call_unblocked, func)
+            return super().run_in_executor(None, func, *args)
         future = self.create_future()
         try:
             future.set_result(func(*args))

@@ -76,13 +76,13 @@ def test_a_thread_of_ours_has_signals_blocked_from_its_first_instruction():
     run(
         THREADS
         + """
-    found = []
-    threading.setprofile(lambda *_: found.append(blocked()))
+    found = {}
+    threading.setprofile(lambda *_: found.setdefault(threading.get_ident(), blocked()))
     asyn.reset_lock()
     loop = asyn.get_loop()
     asyn.sync(loop, helped, blocked)
     threading.setprofile(None)
-    assert found and all(signal.SIGTERM in one for one in found)
+    assert len(found) == 2 and all(signal.SIGTERM in one for one in found.values())
     assert blocked() == {signal.SIGHUP}
 
     def fail(*_):
@@ -110,7 +110,7 @@ def test_a_child_forked_by_a_thread_of_ours_receives_signals(place):
         + f"""
     def fork():
         before = blocked()
-        assert (signal.SIGTERM in before) is ({place!r} != "thread")
+        assert (signal.SIGTERM in before) is ({place!r} == "loop")
 
         def body():
             assert blocked() == {{signal.SIGHUP}}, blocked()
@@ -141,6 +141,29 @@ def test_a_process_started_by_a_blocking_call_in_a_thread_can_be_ended():
             return process.wait()
 
     assert of_its_own(start) == -signal.SIGTERM
+"""
+    )
+
+
+@pytest.mark.parametrize("executor", ["None", "ThreadPoolExecutor(1)", "ProcessPoolExecutor(1)"])
+def test_what_runs_in_an_executor_receives_signals(executor):
+    """And what it starts: else ``terminate`` does not end it. It stays so for what the program blocked."""
+    run(
+        THREADS
+        + f"""
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+    from multiprocessing import get_context
+
+    async def in_executor(executor):
+        return await asyncio.get_running_loop().run_in_executor(executor, signal.pthread_sigmask, 0, ())
+
+    executor = {executor}
+    if isinstance(executor, ProcessPoolExecutor):
+        executor = ProcessPoolExecutor(1, get_context("spawn"))
+    assert asyn.sync(loop, in_executor, executor) == {{signal.SIGHUP}}
+    if executor is not None:
+        executor.shutdown()
+    assert signal.SIGTERM in asyn.sync(loop, here, blocked)
 """
     )
 
