@@ -364,3 +364,14 @@ def _reopened(original: str, path: str, at: int) -> LocalCopy:
     copy = LocalCopy(original, path)
     copy.seek(at)
     return copy
+
+
+def naming(path: str, got: Any) -> Any:
+    """What was fetched of a path, or the error instead; a `FileNotFoundError` that names no file (s3fs tells
+    what the server says) is replaced by one that does."""
+    name = redact_url(path)
+    if type(got) is not FileNotFoundError or got.filename is not None or name in str(got):
+        return got
+    error = FileNotFoundError(name)
+    error.__cause__ = got
+    return error

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.at_exit import close_at_exit
 from fsspec._files.local_file import LocalFileOpener, raw_mode
@@ -25,6 +25,8 @@ from fsspec._fork.written_files import inherited
 from fsspec._overriding import default, supported
 from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._paths.redaction import redact_text, redact_url
+from fsspec._plans import Plan, call
+from fsspec._plans.listing import together
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import remove
@@ -352,3 +354,24 @@ class PendingFileSystem(CachingFileSystem):
             if entry is not None:
                 found[p] = entry
         return list(found.values()) if detail else [e["name"] for e in found.values()]
+
+
+def uploading(files: list[LocalTempFile]) -> Plan:
+    """Upload files at once; what each upload gave, or its error."""
+    calls = [call("put_file", f.fn, f.path, **f.put_options()) for f in files]
+    answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
+    for f, answer in zip(files, answers):
+        if isinstance(answer, BaseException):
+            f.discard()
+        else:
+            f.place()
+    return answers
+
+
+def finished(f: IO[bytes] | LocalTempFile) -> Exception | None:
+    """Close a file; what went wrong with it, so that others can be seen to first."""
+    try:
+        f.close()
+    except Exception as error:  # of any codec or filesystem; raised when all were tried
+        return error
+    return f.not_uploaded() if isinstance(f, LocalTempFile) and f.failed else None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
@@ -35,9 +35,15 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.compression import compr
 from fsspec.implementations._cached.base import copies_in_table
 from fsspec.implementations._cached.blocks import FOR_READING
-from fsspec.implementations._cached.files import LocalCopy
+from fsspec.implementations._cached.files import LocalCopy, naming
 from fsspec.implementations._cached.folders import remove
-from fsspec.implementations._cached.pending import LocalTempFile, PendingFileSystem, start_of
+from fsspec.implementations._cached.pending import (
+    LocalTempFile,
+    PendingFileSystem,
+    finished,
+    start_of,
+    uploading,
+)
 from fsspec.implementations.cache_mapper import HashCacheMapper
 from fsspec.spec import AbstractFileSystem
 
@@ -184,7 +190,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             if self._metadata._changed_details:
                 self.save_cache()
         self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
-        return {path: _naming(path, got) for path, got in out.items()}
+        return {path: naming(path, got) for path, got in out.items()}
 
     def _put_in_place(self, path: str, part: str, fn: str, uid: str | None) -> str | Exception:
         """Put a copy that has arrived in its place; its path, or what went wrong."""
@@ -553,11 +559,11 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             the first that an upload raised, after all were tried.
         """
         waiting = []
-        broken = [error for error in map(_finished, getattr(open_files, "layered", [])) if error is not None]
+        broken = [error for error in map(finished, getattr(open_files, "layered", [])) if error is not None]
         for f in open_files:
             if isinstance(f, LocalTempFile) and not f.autocommit and not self._intrans:
                 waiting.append(f)
-            elif (error := _finished(f)) is not None:
+            elif (error := finished(f)) is not None:
                 broken.append(error)
         try:
             self._upload_files(waiting)
@@ -566,10 +572,10 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _upload_files(self, files: list[LocalTempFile]) -> None:
         """Upload what was written, all at once; the first failure is raised when all were tried."""
-        broken = [error for error in map(_finished, files) if error is not None]
+        broken = [error for error in map(finished, files) if error is not None]
         whole = [f for f in files if not f.failed]
         try:
-            broken += self._on_target(_uploading(whole)) if whole else ()
+            broken += self._on_target(uploading(whole)) if whole else ()
         finally:
             self._finish_copies([f.fn for f in whole if f.placed])
         raise_first(broken)
@@ -585,34 +591,3 @@ class _OpenedTogether(list[Any]):
     def __init__(self) -> None:
         super().__init__()
         self.layered: list[Any] = []  # what those were opened from that have layers: a codec, text
-
-
-def _naming(path: str, got: Any) -> Any:
-    """What was fetched of a path, or the error instead; a `FileNotFoundError` that names no file (s3fs tells
-    what the server says) is replaced by one that does."""
-    name = redact_url(path)
-    if type(got) is not FileNotFoundError or got.filename is not None or name in str(got):
-        return got
-    error = FileNotFoundError(name)
-    error.__cause__ = got
-    return error
-
-
-def _uploading(files: list[LocalTempFile]) -> Plan:
-    calls = [call("put_file", f.fn, f.path, **f.put_options()) for f in files]
-    answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
-    for f, answer in zip(files, answers):
-        if isinstance(answer, BaseException):
-            f.discard()
-        else:
-            f.place()
-    return answers
-
-
-def _finished(f: IO[bytes] | LocalTempFile) -> Exception | None:
-    """Close a file; what went wrong with it, so that others can be seen to first."""
-    try:
-        f.close()
-    except Exception as error:  # of any codec or filesystem; raised when all were tried
-        return error
-    return f.not_uploaded() if isinstance(f, LocalTempFile) and f.failed else None
