@@ -407,7 +407,7 @@ def _progress(text: str) -> None:
 
 def _explain(error: Exception) -> str:
     if any("Connect" in kind.__name__ for kind in type(error).__mro__):  # of whatever client library
-        return report.with_notes(error, f"it cannot be reached: {error}")
+        return report.with_notes(error, f"it cannot be reached: {getattr(error, 'os_error', error)}")
     for kind, what in (
         (PermissionError, "no permission"),
         (FileNotFoundError, "not found"),
