@@ -25,7 +25,8 @@ WIDTH = 80
 MODES = {
     "opted in": "FSSPEC_FORK_RESET=1 is set, so what was opened before the fork has to work in the child",
     "by hand": "it is not set; the child calls fsspec.asyn.reset_after_fork() first, and then it has to work",
-    "neither": "it is not set and nothing is called: what needs a connection has to say so, by ForkError",
+    "neither": "it is not set and nothing is called: what needs a connection has to say so, by ForkError;"
+    " what a cache holds is read",
 }
 """The modes in which a handle is tried."""
 HERE = {
