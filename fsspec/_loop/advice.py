@@ -10,6 +10,7 @@ import errno
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -80,7 +81,7 @@ def advise(
     ``fs``: the filesystem.
     """
     if type(error) is FileNotFoundError and error.__cause__ is None:  # the usual one; it may be one of many
-        if error.filename is not None or (args and error.args and error.args[0] == args[0]):
+        if error.filename is not None or (args and type(args[0]) is str and args[0] in error.args):
             return
     name, values = operation.removeprefix("_"), list(args)
     if fs is None and values and hasattr(type(values[0]), "_strip_protocol"):  # of a plain function
@@ -88,7 +89,9 @@ def advise(
     if isinstance(error, OSError) and error.errno in FULL and error.filename is None and name == "get_file":
         error.filename = values[1] if len(values) > 1 and isinstance(values[1], str) else None
     paths = _paths_of(name, values, kwargs or {})
-    note = _advice_for(error) or _unknown_option(error, fs) or _unnamed(error, name, paths)
+    note = None
+    with suppress(Exception):  # of a text or a signature of another package; the error is what counts
+        note = _advice_for(error) or _unknown_option(error, fs) or _unnamed(error, name, paths)
     if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
         error.add_note(note)
 

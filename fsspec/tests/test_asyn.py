@@ -953,3 +953,33 @@ def test_an_open_that_nobody_can_await():
 
     with pytest.raises(TypeError, match="AsyncFileSystem"):
         Blocking(skip_instance_cache=True).open("q")
+
+
+class _OddText(OSError):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class _Column:
+    """Compares as arrays do, element by element."""
+
+    def __eq__(self, other):
+        return self
+
+    __hash__ = None
+
+    def __bool__(self):
+        raise ValueError("the truth value is ambiguous")
+
+
+@pytest.mark.parametrize(
+    "error, argument",
+    [(FileNotFoundError("x"), _Column()), (_OddText("x"), "path"), (_OddText("x"), _Column())],
+)
+def test_an_error_is_raised_whatever_a_note_on_it_asks(error, argument):
+    async def cat_file(argument):
+        raise error
+
+    with pytest.raises(OSError) as caught:
+        sync(get_loop(), cat_file, argument)
+    assert caught.value is error
