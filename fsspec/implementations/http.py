@@ -332,8 +332,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if start == end:
             return b""
         begin, known = start or 0, answers.known_version(url)
-        if parsing.near_the_end(begin, end):
-            return await all_but_the_end(self, url, start, end, kwargs)
+        if (end or 0) < 0 and (data := await all_but_the_end(self, url, start, end, kwargs)) is not None:
+            return data
         if end is not None and (end < 0 or begin < 0):
             info = await self._info(url, **kwargs)
             if info["size"] is None:

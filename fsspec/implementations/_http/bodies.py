@@ -34,10 +34,14 @@ async def whole_body(fs: HTTPFileSystem, url: str, options: Options) -> bytes:
 
 async def all_but_the_end(
     fs: HTTPFileSystem, url: str, start: int | None, end: int | None, options: Options
-) -> bytes:
-    """The bytes from ``start`` to an ``end`` near that of the file; raises what asking for its size would."""
+) -> bytes | None:
+    """The bytes from ``start`` to an ``end`` near that of the file; raises what asking for its size would.
+    None where the end is far, or nothing is there: that may be the end of a compressed form."""
+    if not parsing.near_the_end(start or 0, end):
+        return None
     with not_there(url):
-        return (await fs._cat_file(url, start, **options))[:end]
+        data = await fs._cat_file(url, start, **options)
+        return data[:end] if data or not start else None
 
 
 async def body_part(
@@ -59,9 +63,13 @@ async def body_part(
         if at.version is not known:
             answers.learn_version(url, at.version)
         return await responses.read_placed(response, at, url, start, end, data)
+    except responses.IncompleteResponse:
+        if response.status != 206 or parsing.is_plain(responses.headers_of(response)):
+            raise
     finally:
         if not response.closed:
             await responses.give_up(response)
+    return (await whole_body(fs, url, options))[start:end]  # no part of a compressed form can be read alone
 
 
 async def upload_body(

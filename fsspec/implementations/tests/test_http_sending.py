@@ -619,7 +619,17 @@ def test_a_range_that_ends_near_the_end_is_one_request(http_server, fs, url):
     for start, end in ((None, -1), (5, -2), (-9, -3), (10_000, -1), (5, -10_000)):
         http_server.clear()
         assert fs.cat_file(url + "/f", start, end) == SMALL[start:end]
-        assert [r.method for r in http_server.requests] == ["GET"]
+        # beyond the end it is asked how long the file is
+        assert [r.method for r in http_server.requests] == ["GET"] + ["HEAD"] * (start == 10_000)
+
+
+def test_a_part_of_what_is_only_there_compressed_is_cut_out_of_all_of_it(http_server, fs, url):
+    """As objects of S3 with a Content-Encoding, whose ranges are those of the compressed form."""
+    http_server.files["/f"] = data = b"0123456789" * 200
+    http_server.fault("/f", gzip=True)
+    for start, end in ((5, -2), (-9, -3), (1990, -1), (5, -1000), (0, -1), (3, 8), (-4, None)):
+        assert fs.cat_file(url + "/f", start, end) == data[start:end]
+    assert fs.read_bytes(url + "/f", 5, -2) == data[5:-2]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "no-url", "ftp://h/x"])
