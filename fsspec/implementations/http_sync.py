@@ -344,7 +344,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             info.pop(name, None)
         return info
 
-    def _info_of(self, url: str, kwargs: Options) -> dict[str, Any]:
+    def _info_of(self, url: str, kwargs: Options, trusts_zero: bool = False) -> dict[str, Any]:
         try:
             info = self._ask_by(url, "head", kwargs)
         except FileNotFoundError as error:
@@ -356,7 +356,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         except OSError as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
-        if not info.get("size"):
+        if not info.get("size") and not (trusts_zero and info.get("size") == 0):
             info.pop("size", None)  # 0 may be that of the answer to HEAD; what only that has given stays
             info.update((k, v) for k, v in self._ask_by(url, "get", kwargs).items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
@@ -524,8 +524,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         options = {**self.kwargs, **kwargs}
         info: dict[str, Any] = {}
         if not size and block_size:
-            info = self._info_of(path, kwargs)
-            size = info["size"]
+            info = self._info_of(path, kwargs, trusts_zero=True)
+            size = info["size"]  # of 0 bytes it is read as it arrives, however many come
         if not (block_size and size and info.get("partial", True)):
             with answers.as_file_error():
                 return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
