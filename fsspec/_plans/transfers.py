@@ -252,7 +252,7 @@ def mv(
         if not all(there):
             raise FileNotFoundError(redact_url(sources[there.index(False)]))
         return None
-    _check_nothing_is_lost(fs, path1, moved)
+    check_nothing_is_lost(fs, path1, moved)
     progress = Callback.as_callback(callback)
     if overridden(fs, "copy"):
         progress.set_size(len(moved))
@@ -285,7 +285,7 @@ def _are_apart(fs: Filesystem, path1: StrPaths, path2: StrPaths) -> bool:
     return target != "/" and not source.startswith(target) and not target.startswith(source)
 
 
-def _check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[str, str]]) -> None:
+def check_nothing_is_lost(fs: Filesystem, path1: StrPaths, pairs: list[tuple[str, str]]) -> None:
     """Raise if the target of a move lies in a removed folder, or is also the target of another file."""
     sources = {_without_slash(fs, a) for a, _ in pairs}
     taken: dict[str, str] = {}

@@ -38,7 +38,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
 from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.transfers import paired
+from fsspec._plans.transfers import check_nothing_is_lost, paired
 from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.registry import known_implementations
@@ -459,10 +459,7 @@ class LocalFileSystem(AbstractFileSystem):
         else:
             places = self._strip_protocol(targets)
         pairs = paired(names, places)
-        if len(set(places)) < len(places):
-            raise ValueError(
-                f"mv would put several files at one place of {places}: move each to a name of its own"
-            )
+        check_nothing_is_lost(self, path1, [(a, b) for a, b in pairs if a != b])
         for source, target in pairs:
             self._move_one(source, target)
 

@@ -301,6 +301,19 @@ def other_disk(monkeypatch):
     monkeypatch.setattr(os, "rename", rename)
 
 
+def test_a_move_of_several_loses_none(fs, tmp_path):
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    fs.pipe({a: b"a", b: b"b"})
+    for targets in ([b, a], [b, str(tmp_path / "c")], [b, str(tmp_path / "a" / "x")]):
+        with pytest.raises(OSError, match="name another target"):
+            fs.mv([a, b], targets)
+    with pytest.raises(ValueError, match="several files at"):
+        fs.mv([a, b], [str(tmp_path / "c")] * 2)
+    assert fs.cat([a, b]) == {a: b"a", b: b"b"}
+    fs.mv([a, b], [a, str(tmp_path / "c")])
+    assert sorted(os.listdir(tmp_path)) == ["a", "c"]
+
+
 def test_a_move_to_another_disk_keeps_what_a_rename_does(fs, top, other_disk):
     (top / "ten").chmod(0o640)
     os.utime(top / "ten", (1, 2))
