@@ -80,7 +80,8 @@ def _promise(row: dict[str, Any], ran: dict[str, str]) -> Sequence[str]:
 
 def _shown(test: str) -> str:
     module, _, name = test.partition("::")
-    return f"``{'::'.join(filter(None, (Path(module).name, name.partition('[')[0])))}``"
+    place = module.removeprefix("fsspec/tests/")
+    return f"``{'::'.join(filter(None, (place, name.partition('[')[0])))}``"
 
 
 def _guards(top: Path) -> Iterable[Sequence[str]]:

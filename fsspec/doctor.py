@@ -548,19 +548,20 @@ def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 0 where nothing is a problem, 1 otherwise."""
+    """The command; 0 where nothing is a problem, or with ``--strict`` a warning, 1 otherwise."""
     parser = argparse.ArgumentParser(
         prog="python -m fsspec.doctor",
         description=__doc__.partition("\n")[0],
         epilog="Exit code 0, and in JSON healthy true: this package is what is imported, it works now, and "
         "URL could be read; warnings tell what may undo that, such as the next installation. 1: something "
-        "is a problem. 2: wrong arguments.",
+        "is a problem, or with --strict a warning. 2: wrong arguments.",
     )
     parser.add_argument("url", nargs="?", metavar="URL", help="a file or folder of your own to try")
     parser.add_argument(
         "--storage-options", type=argument(json_options), default={}, metavar="JSON", help="for the URL"
     )
     parser.add_argument("--json", action="store_true", help="findings as JSON")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where there is a warning, too")
     given = parser.parse_args(arguments)
     found = diagnose(given.url, given.storage_options)
     if given.json:
@@ -569,7 +570,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
     else:
         print(found.text())
-    return 0 if found.healthy else 1
+    warned = given.strict and any(finding.level == WARNING for finding in found.findings)
+    return 0 if found.healthy and not warned else 1
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Stage:
         folder.mkdir(parents=True)
         (folder / name).write_text(text)
 
-    def run(self, *arguments, code=0):
+    def run(self, *arguments, code=0, healthy=None):
         """The findings of the command, by subject."""
         done = subprocess.run(
             [sys.executable, "-S", "-m", "fsspec.doctor", "--json", *arguments],
@@ -58,7 +58,7 @@ class Stage:
         )
         assert (done.returncode, done.stderr) == (code, "")
         report = json.loads(done.stdout)
-        assert report["healthy"] is (code == 0)
+        assert report["healthy"] is (code == 0 if healthy is None else healthy)
         return Findings(report["findings"])
 
 
@@ -406,6 +406,12 @@ def test_what_a_project_is_going_to_install_is_reported(stage, name, text, outpu
     (stage.folder / name).write_text(text)
     found = stage.run().of("project", "warning")
     assert output in found if output else not found
+
+
+def test_a_strict_look_at_a_project_fails_where_something_would_bring_upstream_back(stage):
+    assert not [f for f in stage.run("--strict") if f["level"] == "warning"]
+    (stage.folder / "requirements.txt").write_text("fsspec==2026.9.0\n")
+    assert "pins fsspec" in stage.run("--strict", code=1, healthy=True).of("project", "warning")
 
 
 def test_a_bare_word_is_a_local_path_as_for_open(stage, tmp_path):
