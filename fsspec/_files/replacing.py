@@ -412,10 +412,13 @@ def _write_over(
     disk has no room for ``size`` bytes in its place."""
     try:
         if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "statvfs"):
-            disk = os.statvfs(target)
-            free = (disk.f_bavail if os.geteuid() else disk.f_bfree) * disk.f_frsize
-            if disk.f_blocks and size > free + before.st_blocks * 512:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            disk = None
+            with suppress(OSError):  # some that are mounted by FUSE do not say
+                disk = os.statvfs(target)
+            if disk is not None and disk.f_blocks:
+                free = (disk.f_bavail if os.geteuid() else disk.f_bfree) * disk.f_frsize
+                if size > free + before.st_blocks * 512:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         write(target)
     except OSError as error:
         name_target(error, None, path)

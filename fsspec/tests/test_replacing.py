@@ -626,3 +626,19 @@ def test_a_program_that_runs_is_replaced_by_a_download(tmp_path, m):
             assert program.read_bytes() == NEW and running.poll() is None
         finally:
             running.kill()
+
+
+def test_a_filesystem_that_says_nothing_of_its_room_is_written_to(tmp_path, monkeypatch):
+    """As some that are mounted by FUSE."""
+
+    def refuse(path):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "statvfs", refuse, raising=False)
+    (tmp_path / "a").write_bytes(OLD)
+    os.link(tmp_path / "a", tmp_path / "b")  # so that it is written over
+    with replacing(tmp_path / "a") as f:
+        f.write(NEW)
+    assert (tmp_path / "b").read_bytes() == NEW
+    LocalFileSystem().pipe_file(str(tmp_path / "a"), OLD)
+    assert (tmp_path / "b").read_bytes() == OLD
