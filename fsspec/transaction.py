@@ -16,6 +16,7 @@ itself it is the same transaction; an inner part that fails takes back its own f
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.buffered import AbstractBufferedFile
@@ -76,6 +77,8 @@ def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
             errors.append(error)
         if isinstance(f, AbstractBufferedFile) and not f.closed:
             f.closed = True  # to close it later, or to collect it, would begin an upload
+            with suppress(Exception):  # a codec's layer finds it closed
+                close_layers(f)
         del files[0]
     if not errors:
         return

@@ -469,13 +469,13 @@ class LocalFileOpener(io.IOBase):
             return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, *args: Any, **kwargs: Any) -> int:
         if not is_mine(self):
             if self._inherited_writer() and is_dropping_writes():
-                return memoryview(data).nbytes
+                return memoryview(args[0]).nbytes
             self._check_writer("write to")
         try:
-            return (self._buffered_file or self.f).write(data)
+            return (self._buffered_file or self.f).write(*args, **kwargs)
         except ValueError:  # a closed file, perhaps of those that are never written to
             if not self.closed or self.writable():
                 raise
