@@ -588,6 +588,7 @@ INTERRUPTED = """
     memory.pipe_file("/source", b"n" * 500_000)
     os.link(target, sys.argv[1] + "/other")
     interrupted = False
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
 
     def audit(event, args):  # as the file itself is opened to be written over
         global interrupted
