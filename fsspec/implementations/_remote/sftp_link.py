@@ -16,7 +16,7 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import paramiko
 from paramiko.sftp import CMD_DATA, CMD_READ, int64
@@ -71,6 +71,14 @@ def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -
     return client
 
 
+def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+    raise EOFError
+
+
+def _do_nothing() -> None:
+    pass
+
+
 class SFTPLink(ClientLink, FilesLink):
     """A connection to a server, replaced when it is lost.
 
@@ -119,6 +127,24 @@ class SFTPLink(ClientLink, FilesLink):
             sftp.close()
         remotes.clear()  # after closing: else each would send its own close
 
+    def _abandon(self) -> None:
+        """Give up the connection after an interrupt, since which paramiko may hold locks of its own for good.
+
+        Nothing is called that takes one, here or as its objects are collected: the socket is closed, at which
+        paramiko's thread ends.
+        """
+        sftp, remotes = self.sftp, self.remotes
+        self.client = self.sftp = None
+        self.remotes, self._done_with = set(), []
+        if sftp is not None:
+            channel = sftp.get_channel()
+            transport = channel.get_transport()
+            sftp._async_request = _refuse  # what a remote file sends as it is collected
+            channel.close = sftp.close = _do_nothing
+            transport.active = False
+            transport.packetizer.close()
+        remotes.clear()
+
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of the SFTP session. Raises OSError: the server's refusal, or
         ``ConnectionError`` where the connection was lost."""
@@ -140,7 +166,7 @@ class SFTPLink(ClientLink, FilesLink):
                         if fresh or not repeat or late:
                             raise self._lost(error) from error
                     except BaseException:  # also an exception of a signal handler in the middle of a packet
-                        self.close()
+                        self._abandon()
                         raise
                     self.refresh()
                     fresh = True
