@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -24,12 +24,13 @@ async_methods: list[str] = [
     ).split()
 ]
 """The methods of an awaitable backend that have blocking twins. Names that are appended get them, too, in
-classes of which an instance is made afterwards."""
+instances that are made afterwards."""
 
 home: dict[str, Any] = {"sync": sync}
 """The namespace in which replacements that a program makes are looked up: that of `fsspec.asyn`, once it is
 imported."""
 
+_USUAL = async_methods.copy()
 _mirrored = dict.fromkeys(
     [*async_methods, "_cat", "_cat_ranges", "_copy", "_get", "_pipe", "_put", "_rm", "_sizes"]
 )
@@ -116,14 +117,14 @@ def _is_awaitable_method(method: object) -> bool:
     return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
 
 
-def mirror_class(cls: type, base: type, names: Iterable[str] = _mirrored) -> None:
+def mirror_class(cls: type, base: type) -> None:
     """Give a class the blocking twins of its async methods, once.
 
     ``base``: the class whose blocking methods are only defaults: `AsyncFileSystem`.  What a backend wrote
         itself is left alone.
     """
     wanted = bool(getattr(cls, "mirror_sync_methods", True))
-    for name in names:
+    for name in _mirrored:
         plain = name[1:]
         present = getattr(cls, plain, None)
         default = _without_twins(base, plain)
@@ -158,21 +159,20 @@ def _without_twins(cls: type, plain: str) -> Any:
 def mirror_sync_methods(obj: object) -> None:
     """Set the blocking form of each async method on ``obj`` where it has none, or that of the base class.
 
-    A filesystem has those of the usual methods from its class, which is given those of the names that
-    were appended to `async_methods`: names of methods of `AbstractFileSystem`, after an underscore.
+    A filesystem has those of the usual methods from its class; only those of names that were appended to
+    `async_methods`, of methods of `AbstractFileSystem` after an underscore, are set on it.
     """
-    base, base_of_all = home["AsyncFileSystem"], home["AbstractFileSystem"]
-    added = [name for name in home["async_methods"] if name not in _mirrored and hasattr(base, name[1:])]
-    if isinstance(obj, base):
-        mirror_class(type(obj), base, added)
+    base, names = home["AsyncFileSystem"], home["async_methods"]
+    is_filesystem = isinstance(obj, base)
+    if is_filesystem and names == _USUAL:
         return
-    for name in [*_mirrored, *added]:
+    added = [name for name in names if name not in _mirrored and hasattr(base, name[1:])]
+    defaults = base if is_filesystem else home["AbstractFileSystem"]
+    for name in added if is_filesystem else [*_mirrored, *added]:
         method: Any = getattr(obj, name, None)
         plain = name[1:]
         present = getattr(obj, plain, None)
-        if present is not None and getattr(present, "__func__", None) is not getattr(
-            base_of_all, plain, None
-        ):
+        if present is not None and getattr(present, "__func__", None) is not getattr(defaults, plain, None):
             continue
         if _is_awaitable_method(method):
             wrap = async_gen_wrapper if inspect.isasyncgenfunction(method) else sync_wrapper

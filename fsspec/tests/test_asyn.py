@@ -189,6 +189,7 @@ def test_a_blocking_method_of_a_backend_stays_where_its_name_was_appended(more_t
         mirror_sync_methods = False
 
     assert [cls(FILES).mv("a", "b") for cls in (Blocking, Both, Later)] == ["blocking"] * 3
+    assert renaming(FILES).created("a") == "yesterday"  # made before an instance of `Unwanted`
     for cls in (Blocking, Unwanted):
         with pytest.raises(NotImplementedError):
             cls(FILES).created("a")
