@@ -78,7 +78,8 @@ class FirstChunkCache(BaseCache):
             return self._fetch_uncached(start, end)
         if self.cache is None:
             self.miss_count += 1
-            self.hit_count += 1  # the cache is used from now on
+            if end <= self.blocksize:
+                self.hit_count += 1  # as it is served from what is kept
             data = self._fetch_uncached(0, max(end, self.blocksize))
             self.total_requested_bytes += len(data)
             self.cache = data[: self.blocksize]

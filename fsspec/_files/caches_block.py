@@ -79,7 +79,7 @@ class BlockCache(BaseCache):
         if start is not None and end is not None:
             first = start // blocksize
             at, to = start - first * blocksize, end - first * blocksize
-            if at <= to <= blocksize:
+            if at < to <= blocksize:
                 block = kept.get(first)
                 if block is not None:
                     if self._may_drop:

@@ -9,13 +9,11 @@ made of it.  No path leads out of the folder.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
-from fsspec._overriding import is_awaitable, is_built_in, mark_built_in
+from fsspec._overriding import is_awaitable, mark_built_in
 from fsspec._paths.paths import TAKING_ANY, path_texts, renamed, unescaped, url_text
 from fsspec._paths.redaction import redact_url
-from fsspec._paths.urls import protocols_of
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
@@ -74,10 +72,6 @@ _SHAPES: dict[str, _Shape] = {
 }
 
 
-_SOURCES = {("copy", "path1"), ("get", "rpath"), ("mv", "path1")}
-"""Where ``"/"`` stands for what is in the folder: by its name the folder would be copied into a folder."""
-
-
 class NoFolderError(ValueError, AttributeError):
     """Neither a folder nor a filesystem was given. Also an AttributeError, which upstream raises."""
 
@@ -104,12 +98,6 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
 
     protocol: ClassVar[str] = "dir"
     _fork_passes_on = True
-    _strips_itself: ClassVar[bool] = False
-    """Whether a program's class has its own `_strip_protocol`, which is asked for all paths then."""
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._strips_itself = not is_built_in(cls._strip_protocol)
 
     def __init__(
         self,
@@ -166,15 +154,11 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         path = path_texts(path)
         if isinstance(path, list):
             return [self._join(p) for p in path]
-        if self._strips_itself:
-            path = self._stripped_path(path)
-        elif ":" in path:
-            path = self._plain_path(path)
         if not self.path:
             return path
-        rest = path.lstrip("/")
-        if not rest:
+        if not path:
             return self.path
+        rest = self._strip_protocol(path)
         if "." in rest or "%" in rest:
             read = unescaped(self.fs, rest)
             if ".." in read:
@@ -185,28 +169,12 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         """One path on the other filesystem; `NoPathError` for several."""
         return self._join(path if path is None else url_text(path))
 
-    def _source_there(self, path: Any) -> Any:
-        """What is to be copied: ``"/"`` is what is in the folder."""
-        return self.path.rstrip("/") + "/" if isinstance(path, str) and path == "/" else self._join(path)
-
-    def _stripped_path(self, path: str) -> str:
-        """A path as a class of its own strips it; a slash at its end, which means a folder, stays."""
-        stripped: str = self._strip_protocol(path) if path else path
-        return stripped + "/" if stripped and path.endswith("/") and not stripped.endswith("/") else stripped
-
-    def _plain_path(self, path: str) -> str:
-        """A path without the protocol; a slash at its end, which means a folder, stays."""
-        for protocol in protocols_of(self):
-            for mark in ("://", "::"):
-                path = path.removeprefix(protocol + mark)
-        return path
-
     def _relpath(self, path: Any) -> Any:
         """A path, or several, of the other filesystem, as it is called here."""
         if not isinstance(path, str):
             return [self._relpath(p) for p in path]
         if not self.path:
-            return path.removeprefix("/")
+            return path
         start = self.path.rstrip("/") + self.fs.sep
         if path.startswith(start):
             return path[len(start) :]
@@ -245,30 +213,10 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return cast("list[Any]", renamed(found, "listing", self._relpath))
 
     def glob(self, path: str, **kwargs: Any) -> Any:
-        pattern = self._join(url_text(path).rstrip("/"))  # a slash at its end does not mean folders only
-        found = self.fs.glob(pattern, **kwargs)
-        if not found and self._may_have_no_slash(pattern):
-            with suppress(FileNotFoundError):
-                if self._have_no_slash(self.fs.ls(self.path, detail=True)):
-                    found = self.fs.glob(pattern.lstrip("/"), **kwargs)
-        return renamed(found, "found", self._relpath)
+        return renamed(self.fs.glob(self._join_one(path), **kwargs), "found", self._relpath)
 
     async def _glob(self, path: str, **kwargs: Any) -> Any:
-        pattern = self._join(url_text(path).rstrip("/"))
-        found = await self.fs._glob(pattern, **kwargs)
-        if not found and self._may_have_no_slash(pattern):
-            with suppress(FileNotFoundError):
-                if self._have_no_slash(await self.fs._ls(self.path, detail=True)):
-                    found = await self.fs._glob(pattern.lstrip("/"), **kwargs)
-        return renamed(found, "found", self._relpath)
-
-    def _may_have_no_slash(self, pattern: str) -> bool:
-        """Whether what a pattern is to match may have names without the slash in front of it, as of S3."""
-        return pattern.startswith("/") and not self.fs.root_marker
-
-    @staticmethod
-    def _have_no_slash(listing: list[dict[str, Any]]) -> bool:
-        return any(not entry["name"].startswith("/") for entry in listing)
+        return renamed(await self.fs._glob(self._join_one(path), **kwargs), "found", self._relpath)
 
     @staticmethod
     def _are_in(names: list[str], folder: str) -> bool:
@@ -294,9 +242,7 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
     given = []
     for parameter in parameters:
         word, default, _ = parameter.partition("=")
-        if (name, word) in _SOURCES:
-            given.append(f"self._source_there({word})")
-        elif word in shape.paths.split():
+        if word in shape.paths.split():
             join = "_join" if name in TAKING_ANY else "_join_one"
             given.append(f"self.{join}({word})")
         else:

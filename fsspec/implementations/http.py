@@ -583,7 +583,6 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         self, path: str, mode: str = "rb", size: int | None = None, **kwargs: Any
     ) -> AsyncStreamFile:
         """Open a file to be read from its beginning to its end by awaiting."""
-        answers.only_read(mode)
         session = await self.set_session()
         known = answers.Version()
         if size is None:

@@ -1225,17 +1225,6 @@ def test_tree_names_folders(http_server, fs, url):
     assert fs.tree(url + "/d/").splitlines()[1:] == ["└── sub"]
 
 
-def test_open_async_only_reads(url):
-    """A file that should be written is no file that is read."""
-
-    async def program():
-        fs = HTTPFileSystem(asynchronous=True, skip_instance_cache=True)
-        with pytest.raises(NotImplementedError, match="pipe_file.*put_file"):
-            await fs.open_async(url + "/small.txt", "wb")
-
-    asyncio.run(program())
-
-
 def test_find_of_a_file_has_its_entry(fs, url):
     name = url + "/small.txt"
     found = fs.find(name, detail=True)
