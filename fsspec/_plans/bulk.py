@@ -62,34 +62,23 @@ def cat(
             if on_error == "raise" or not fs.async_impl:
                 raise
             return error
-    files = (yield from without_folders(fs, paths, batch_size)) if recursive else paths
-    calls = [call("cat_file", p, **kwargs) for p in files]
+    calls = [call("cat_file", p, **kwargs) for p in paths]
     quiet = recursive or on_error != "raise"
     contents = yield from _with_progress(calls, callback, batch_size, return_exceptions=quiet)
-    if recursive:
-        files, contents = yield from without_refusals(fs, files, contents, batch_size)
+    if recursive and on_error == "raise":
+        paths, contents = yield from without_refusals(fs, paths, contents, batch_size)
     if on_error == "raise" or single and not fs.async_impl:
         raise_first(contents)
-    if single and files:
+    if single and paths:
         return contents[0]
     # other values mean "return" to awaitable filesystems and "omit" to blocking ones, as upstream
     if on_error == "omit" or on_error != "return" and not fs.async_impl:
-        return {p: data for p, data in zip(files, contents) if not isinstance(data, BaseException)}
-    return dict(zip(files, contents))
-
-
-def without_folders(fs: Filesystem, paths: list[str], batch_size: int | None) -> Plan:
-    """``paths`` without folders that contain others of them; only possible parents are checked."""
-    given = set(paths)
-    above = {p.rstrip("/").rpartition("/")[0] for p in paths}
-    perhaps = [p for p in paths if p.rstrip("/") in above]
-    is_folder = yield from ask(fs, "isdir", perhaps, batch_size)
-    given.difference_update(p for p, folder in zip(perhaps, is_folder) if folder)
-    return [p for p in paths if p in given]
+        return {p: data for p, data in zip(paths, contents) if not isinstance(data, BaseException)}
+    return dict(zip(paths, contents))
 
 
 def without_refusals(fs: Filesystem, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
-    """The contents, without the errors of paths that turn out to be empty folders."""
+    """The contents, without the errors of paths that turn out to be folders."""
     refused = [p for p, data in zip(paths, contents) if isinstance(data, BaseException)]
     is_folder = yield from ask(fs, "isdir", refused, batch_size)
     folders = {p for p, folder in zip(refused, is_folder) if folder}

@@ -9,6 +9,7 @@ made of it.  No path leads out of the folder.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
 from fsspec._overriding import is_awaitable, mark_built_in
@@ -158,7 +159,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
             return path
         if not path:
             return self.path
-        rest = self._strip_protocol(path)
+        rest = self._strip_protocol(path).lstrip("/")
         if "." in rest or "%" in rest:
             read = unescaped(self.fs, rest)
             if ".." in read:
@@ -213,10 +214,30 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return cast("list[Any]", renamed(found, "listing", self._relpath))
 
     def glob(self, path: str, **kwargs: Any) -> Any:
-        return renamed(self.fs.glob(self._join_one(path), **kwargs), "found", self._relpath)
+        pattern = self._join_one(path)
+        found = self.fs.glob(pattern, **kwargs)
+        if not found and self._may_have_no_slash(pattern):
+            with suppress(FileNotFoundError):
+                if self._have_no_slash(self.fs.ls(self.path, detail=True)):
+                    found = self.fs.glob(pattern.lstrip("/"), **kwargs)
+        return renamed(found, "found", self._relpath)
 
     async def _glob(self, path: str, **kwargs: Any) -> Any:
-        return renamed(await self.fs._glob(self._join_one(path), **kwargs), "found", self._relpath)
+        pattern = self._join_one(path)
+        found = await self.fs._glob(pattern, **kwargs)
+        if not found and self._may_have_no_slash(pattern):
+            with suppress(FileNotFoundError):
+                if self._have_no_slash(await self.fs._ls(self.path, detail=True)):
+                    found = await self.fs._glob(pattern.lstrip("/"), **kwargs)
+        return renamed(found, "found", self._relpath)
+
+    def _may_have_no_slash(self, pattern: str) -> bool:
+        """Whether what a pattern is to match may have names without the slash in front of it, as of S3."""
+        return pattern.startswith("/") and not self.fs.root_marker
+
+    @staticmethod
+    def _have_no_slash(listing: list[dict[str, Any]]) -> bool:
+        return any(not entry["name"].startswith("/") for entry in listing)
 
     @staticmethod
     def _are_in(names: list[str], folder: str) -> bool:

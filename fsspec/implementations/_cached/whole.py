@@ -28,7 +28,7 @@ from fsspec._paths.paths import folder_error, path_texts
 from fsspec._paths.ranges import as_view, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
-from fsspec._plans.bulk import raise_first, split_callback, without_folders, without_refusals
+from fsspec._plans.bulk import raise_first, split_callback, without_refusals
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
@@ -375,12 +375,10 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             paths = [self.fs._strip_protocol(self._without_protocol(given))]
         else:
             paths = yield call("expand_path", self._without_protocol(given), recursive=recursive)
-        if recursive:
-            paths = yield from without_folders(self.fs, paths, None)
         callback.set_size(len(paths))
         nothing = [None] * len(paths)
         contents = yield from self._slices_plan(paths, nothing, nothing, callback)
-        if recursive:
+        if recursive and on_error == "raise":
             paths, contents = yield from without_refusals(self.fs, paths, contents, None)
         if on_error == "raise":
             raise_first(contents)

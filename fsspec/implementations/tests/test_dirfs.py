@@ -44,11 +44,11 @@ def test_urls_of_its_own_are_paths(fs, other):
 
 
 @pytest.mark.parametrize("path", ["pail/comb", "pail/comb/"])
-def test_names_of_the_other_may_have_a_slash_in_front_or_not(path):
+def test_names_may_have_a_slash_in_front_or_not(path):
     store = WritableDictFileSystem({"pail/comb/honey": b"1", "pail/comb/wax/a": b"2"})
     fs = DirFileSystem(path, store)
     assert fs.ls("", detail=False) == fs.glob("*") == ["honey", "wax"]
-    assert fs.find("") == ["honey", "wax/a"] and fs.info("")["name"] == ""
+    assert fs.find("") == ["honey", "wax/a"] and fs.info("")["name"] == "" and fs.cat("/wax/a") == b"2"
     assert fs._relpath("pail/comb/honey") == fs._relpath("/pail/comb/honey") == "honey"
     assert fs._relpath("pail/comb") == fs._relpath("/pail/comb/") == ""
     for other in ("pail/combs", "comb/honey", "/pail"):
@@ -72,10 +72,30 @@ def test_the_slash_in_front_of_the_folder_stays(tmp_path):
     for other in (Disk(), DirFileSystem("", fsspec.filesystem("file"))):
         fs = DirFileSystem(str(tmp_path), other)
         assert fs.ls("", detail=False) == fs.find("") == fs.glob("*") == list(fs.get_mapper("")) == ["a"]
-        assert fs.cat("a") == b"1"
+        assert fs.cat("a") == b"1" and fs.exists("/a")
         fs.pipe_file("b", b"2")
         assert (tmp_path / "b").read_bytes() == b"2"
         fs.rm("b") if other.protocol == "dir" else (tmp_path / "b").unlink()
+
+
+class Bare(WritableDictFileSystem):
+    """Names without a slash in front, which may be asked for with one, as of S3."""
+
+    async def _ls(self, path, detail=True, **kwargs):
+        return await super()._ls(path.lstrip("/"), detail=detail, **kwargs)
+
+
+def test_patterns_below_a_folder_with_a_slash_match_names_without(m):
+    store = Bare({"pail/comb/a": b"1", "pail/comb/d/b": b"2"})
+    fs = DirFileSystem("/pail/comb", store)
+    assert fs.glob("*") == ["a", "d"] and fs.glob("**/b") == fs.glob("d/*") == ["d/b"] and fs.glob("c*") == []
+    assert fs.find("") == ["a", "d/b"] and fs.ls("", detail=False) == ["a", "d"]
+
+    async def body():
+        asynchronous = Bare({"pail/comb/a": b"1"}, asynchronous=True)
+        return await DirFileSystem("/pail/comb", asynchronous, asynchronous=True)._glob("*")
+
+    assert asyncio.run(body()) == ["a"]
 
 
 class Short(fsspec.get_filesystem_class("memory")):
@@ -183,11 +203,10 @@ def test_a_folder_of_a_blocking_filesystem_is_copied_by_generic(fs, m, monkeypat
 
 
 def test_slashes_at_the_ends_of_a_path(m):
-    """One in front is part of the name, one at the end is not."""
+    """They are no part of a name, also over a filesystem where they would be."""
     fs = DirFileSystem("r", m)
     fs.pipe({"/one": b"1", "two/": b"2"})
-    assert m.find("") == ["/r//one", "/r/two"] and fs.find("") == ["/one", "two"]
-    assert fs.cat("/one") == b"1" and not fs.exists("one")
+    assert fs.find("") == ["one", "two"] and fs.cat("/one") == fs.cat("one") == b"1"
     fs.copy("two", "three/")
     assert fs.isfile("three")
 
