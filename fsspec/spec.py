@@ -16,7 +16,7 @@ What always holds:
 
 An instance may be used by any thread unless its backend says otherwise.
 
-Where a method lives follows from what it takes: no path, `_spec.identity`, or `_spec.transactions`
+Where a method lives follows from what it takes: no path, `_spec.identity`, or `transaction`
 where it is about files that appear together; many paths (a list, a pattern, a tree),
 `_spec.many_paths`; the contents of one file, `_spec.contents`; a second name of another method,
 `_spec.aliases`; anything else about one path, here.
@@ -44,11 +44,11 @@ from fsspec._paths.urls import protocols_of
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
 from fsspec._spec.identity import Identity
-from fsspec._spec.transactions import Transactions
 from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.compression import check_installed, compr
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
+from fsspec.transaction import Transactions
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:

@@ -31,14 +31,21 @@ from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http import answers, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
-from fsspec.implementations._http.bodies import all_but_the_end, body_part, upload_body, whole_body
-from fsspec.implementations._http.client import close_session, get_client
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
 from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import check_options, glob, request_options
-from fsspec.implementations._http.probing import ask, ask_first_bytes, opening_error, without_refresh
+from fsspec.implementations._http.one_request import (
+    all_but_the_end,
+    ask,
+    ask_first_bytes,
+    body_part,
+    opening_error,
+    upload_body,
+    whole_body,
+    without_refresh,
+)
 from fsspec.implementations._http.responses import (
     BodyStream,
     HTTPNotFoundError,
@@ -54,7 +61,7 @@ from fsspec.implementations._http.responses import (
 )
 from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries, given_number
-from fsspec.implementations._http.sending import Sender
+from fsspec.implementations._http.sending import Sender, close_session, get_client
 from fsspec.implementations._http.transfers import CHUNK
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize

@@ -22,8 +22,7 @@ from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
-from fsspec.implementations._remote.updating import Handle, UpdatedFile, check_mode, update
-from fsspec.implementations._remote.writing import SeekableWriting
+from fsspec.implementations._remote.writing import Handle, SeekableWriting, UpdatedFile, check_mode, update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

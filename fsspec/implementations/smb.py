@@ -28,8 +28,7 @@ from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import lost_server, refusal
 from fsspec.implementations._remote.server import ServerFileSystem
 from fsspec.implementations._remote.smb_link import LOST, SMBLink
-from fsspec.implementations._remote.updating import Handle, UpdatedFile, check_mode, update
-from fsspec.implementations._remote.writing import SeekableWriting
+from fsspec.implementations._remote.writing import Handle, SeekableWriting, UpdatedFile, check_mode, update
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, T

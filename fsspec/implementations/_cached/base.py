@@ -25,11 +25,10 @@ from fsspec._plans.globbing import has_magic
 from fsspec._plans.listing import expand_call, together
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import ForkError
-from fsspec.implementations._cached.delegating import awaited_method, delegate
+from fsspec.implementations._cached.delegating import awaited_method, delegate, guard, has_own
 from fsspec.implementations._cached.files import logger
 from fsspec.implementations._cached.folders import Folders, is_inside, remove
 from fsspec.implementations._cached.limits import Limits
-from fsspec.implementations._cached.own_getattribute import guard, has_own
 from fsspec.implementations._cached.sources import Source, named_for
 from fsspec.implementations.cache_mapper import AbstractCacheMapper, HashCacheMapper, create_cache_mapper
 from fsspec.implementations.cache_metadata import TABLE, CacheMetadata

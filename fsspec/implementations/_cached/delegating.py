@@ -3,18 +3,21 @@
 `DELEGATED` says of each such operation whether it changes what is at a path, so that copies
 of it are out of date afterwards.  The methods are made of that table.  What the target has
 beyond the common interface, awaitable methods among it, is reached by attribute access.
+
+Cache classes written for upstream may have a ``__getattribute__`` that returns the attributes that it lists
+from the cache, and all others from the target, which lacks the private attributes of this package's caches, or
+has others of those names. `guard` has it look up only public names, and private ones of upstream's caches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import update_wrapper, wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from fsspec._overriding import mark_built_in
+from fsspec._overriding import is_built_in, mark_built_in
 from fsspec._paths.paths import TAKING_ANY
-from fsspec.implementations._cached.own_getattribute import has_own
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from fsspec._paths.types import Options
     from fsspec.implementations._cached.base import Cache
+
 
 C = TypeVar("C", bound=type)
 
@@ -155,3 +159,41 @@ def awaited_method(owner: Cache, name: str, method: Callable[..., Any]) -> Calla
 
     update_wrapper(dropping, method)
     return dropping
+
+
+OVERRIDABLE = frozenset(
+    "_cache _cached _cat_file _cat_ranges _check_cache _check_file _extra_tokenize_attributes _fs_token"
+    " _fs_token_ _get_cached_file_before_open _get_kwargs_from_urls _get_pyarrow_filesystem"
+    " _instantiation_lock _intrans _invalidated_caches_in_transaction _isfilestore _latest _ls_from_cache"
+    " _make_local_details _makedirs _mapper _metadata _mkcache _open _parent _pid _rm _strip_protocol"
+    " _strip_tokenize_options _transaction".split()
+)
+"""Private names that upstream's caches have as well."""
+
+OF_INSTANCES = (
+    "_arrived_files _cache_folders _cache_limits _changed_here _copy_source _local_fs _made_for"
+    " _partial_names _shared_reads _traffic_counts __dict__ storage stats reset_loop".split()
+)
+"""Instance attributes, and public names that only this package has."""
+
+
+def has_own(cache: object, *names: str) -> bool:
+    """Whether a program's class overrides methods, bypassing its ``__getattribute__``."""
+    return not all(is_built_in(object.__getattribute__(cache, name)) for name in names)
+
+
+def guard(cls: type) -> None:
+    """Wrap the ``__getattribute__`` of a class so that names of this package alone bypass it."""
+    theirs: Any = cls.__getattribute__
+    if theirs is object.__getattribute__ or hasattr(theirs, "_guards_caches"):
+        return
+    bases = [base for base in cls.__mro__[1:] if base.__module__.startswith("fsspec.")]
+    private = {name for base in bases for name in vars(base) if name[0] == "_" and name[:2] != "__"}
+    ours = frozenset(private.union(OF_INSTANCES) - OVERRIDABLE)
+
+    @wraps(theirs)
+    def __getattribute__(self: Any, name: str) -> Any:
+        return object.__getattribute__(self, name) if name in ours else theirs(self, name)
+
+    __getattribute__._guards_caches = True  # type: ignore[attr-defined]  # a mark on the function
+    cls.__getattribute__ = __getattribute__  # type: ignore[method-assign, assignment]  # around theirs

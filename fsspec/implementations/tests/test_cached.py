@@ -14,8 +14,7 @@ import fsspec
 from fsspec._files.buffered import reopen
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import BlocksizeMismatchError, FileChangedError
-from fsspec.implementations._cached.delegating import DELEGATED
-from fsspec.implementations._cached.own_getattribute import OF_INSTANCES, OVERRIDABLE
+from fsspec.implementations._cached.delegating import DELEGATED, OF_INSTANCES, OVERRIDABLE
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, choosing, fetched, listed, make
 from fsspec.spec import AbstractFileSystem
