@@ -64,11 +64,6 @@ def is_built_in(method: object) -> bool:
     return getattr(function, "__built_in__", None) is function or is_default(function)
 
 
-def mark_twin(blocking: Callable[..., Any], name: str) -> None:
-    """Mark a function as the blocking form of the async method ``name``, for `mirrored`."""
-    blocking._mirrors = blocking, name  # type: ignore[attr-defined]  # a mark on the function
-
-
 def mirrored(method: object) -> str | None:
     """The name of the async method whose blocking form a method is; None for other methods."""
     marks = getattr(method, "_mirrors", None)

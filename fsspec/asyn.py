@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.caches_base import check_fetched
 from fsspec._files.uploading import check_writable, closing, flushing
+from fsspec._fork import hooks, instances
 from fsspec._loop import twins
 from fsspec._loop.batching import FILES_FALLBACK as _DEFAULT_BATCH_SIZE
 from fsspec._loop.batching import NOFILES_DEFAULT as _NOFILES_DEFAULT_BATCH_SIZE
@@ -28,10 +29,8 @@ from fsspec._loop.bridge import (
     get_lock,
     get_loop,
     get_running_loop,
-    instance_loop,
     note_instance,
     reset_after_fork,
-    reset_instance_loop,
     reset_lock,
     running_async,
     sync,
@@ -166,8 +165,13 @@ class AsyncFileSystem(AbstractFileSystem):
         ForkError
             in a forked child, where nothing lets the instance revive.
         """
+        if self._pid != os.getpid():
+            hooks.check()
+            if not instances.is_stale(self):
+                raise ForkError(repr(self), self._pid)
+            instances.touch(self)
         # an instance made to be awaited has none, and nobody asks it for one
-        return cast("asyncio.AbstractEventLoop", instance_loop(self))
+        return cast("asyncio.AbstractEventLoop", self._loop)
 
     def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make an instance that was inherited through a fork usable in this process.
@@ -181,7 +185,10 @@ class AsyncFileSystem(AbstractFileSystem):
         loop
             the loop to use from now on; by default fsspec's own, new in this process.
         """
-        reset_instance_loop(self, loop)
+        instances.reset(self)
+        if loop is not None:
+            self._loop = loop
+            note_instance(self)
 
     # one path ---------------------------------------------------------------------
     async def _rm_file(self, path: str, **kwargs: Any) -> None:

@@ -210,9 +210,6 @@ class KnownPartsOfAFile(BaseCache):
             self.miss_count += 1
             raise self._unknown_range(start, stop)
         self.hit_count += 1
-        return self._filled_range(start, stop)
-
-    def _filled_range(self, start: int, stop: int) -> bytes:
         out = bytearray(stop - start)
         for (left, right), part in self.data.items():
             first, last = max(left, start), min(right, stop)

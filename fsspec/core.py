@@ -421,7 +421,8 @@ def get_fs_token_paths(
     try:
         fs = filesystem(chains[0][0][1], **_nested(chains[0]))
     except FileNotFoundError as error:
-        if writing and hasattr(error, "add_note") and _reads_a_zip(chains[0]):  # Python 3.11 and later
+        reads_a_zip = any(protocol == "zip" and "mode" not in options for _, protocol, options in chains[0])
+        if writing and reads_a_zip and hasattr(error, "add_note"):  # Python 3.11 and later
             error.add_note(_NEW_ZIP)
         raise
     paths = [chain[0][0] for chain in chains]
@@ -444,10 +445,6 @@ _NEW_ZIP = (
     'fsspec: the archive is not there; to write a new one give zip={"mode": "w"} (in storage_options= of'
     " pandas and others)"
 )
-
-
-def _reads_a_zip(links: list[ChainLink]) -> bool:
-    return any(protocol == "zip" and "mode" not in options for _, protocol, options in links)
 
 
 def _is_pattern_to_read(fs: AbstractFileSystem, path: str) -> bool:

@@ -298,16 +298,13 @@ class FileSelector(SigSlot):
         shown: dict[str, str] = {}
         for name, folder in sorted(named, key=lambda item: (not item[1], item[0])):
             base = name.rpartition("/")[2]
-            if base and self._is_shown(base, folder):
+            if not base or any(pattern.match(base) for pattern in self.ignore):
+                continue
+            if folder or not self.filters or base.endswith(tuple(self.filter_sel.value)):
                 shown[(_FOLDER if folder else _FILE) + base] = name
         with self.main.ignore_events():
             self.main.panel.value = []
             self.main.set_options(shown)
-
-    def _is_shown(self, name: str, folder: bool) -> bool:
-        if any(pattern.match(name) for pattern in self.ignore):
-            return False
-        return folder or not self.filters or name.endswith(tuple(self.filter_sel.value))
 
     def set_filters(self, filters: Sequence[str] | None = None) -> None:
         """Change which extensions are shown and can be ticked; None for all files."""

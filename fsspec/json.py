@@ -190,7 +190,8 @@ class FilesystemJSONDecoder(json.JSONDecoder):
     def custom_object_hook(self, dct: dict[str, Any]) -> object:
         """A decoded object, turned into what it stands for."""
         if "cls" in dct:
-            if self.try_resolve_fs_cls(dct) is not None or self._is_withheld(dct):
+            has_form = "protocol" in dct and "args" in dct  # of a filesystem, whose class may not be imported
+            if self.try_resolve_fs_cls(dct) is not None or has_form and self._is_installed(dct["cls"]):
                 return self.made(dct)
             path_cls = self.try_resolve_path_cls(dct)
             if path_cls is not None:
@@ -198,10 +199,6 @@ class FilesystemJSONDecoder(json.JSONDecoder):
         if self.original_object_hook is not None:
             return self.original_object_hook(dct)
         return dct
-
-    def _is_withheld(self, dct: Mapping[str, Any]) -> bool:
-        """Whether an object has the form of a filesystem, but its class may not be imported."""
-        return "protocol" in dct and "args" in dct and self._is_installed(dct["cls"])
 
     def unmake_serializable(self, obj: Any) -> Any:
         """The inverse of `FilesystemJSONEncoder.make_serializable`."""

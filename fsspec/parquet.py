@@ -135,7 +135,10 @@ def open_parquet_files(
         reader.check(metadata)
         chosen = list(reader.chunks(metadata, columns, row_groups, filters))
         paths = [fs._strip_protocol(p) for p in reader.files(metadata)] or paths
-        wanted = _by_file(chosen, paths)
+        wanted = [
+            [(a, b) for name, a, b in chosen if not name or path == name or path.endswith(f"/{name}")]
+            for path in paths
+        ]
         sizes = [max((end for _, end in ranges), default=0) for ranges in wanted]
         parts = [{(0, len(_MAGIC)): _MAGIC} for _ in paths]
     elif columns is None and row_groups is None and filters is None:
@@ -277,13 +280,6 @@ def _not_fetched_yet(
             )
         if start < begin:
             yield start, min(end, begin)
-
-
-def _by_file(chunks: list[Chunk], paths: list[str]) -> list[list[tuple[int, int]]]:
-    return [
-        [(a, b) for name, a, b in chunks if not name or path == name or path.endswith(f"/{name}")]
-        for path in paths
-    ]
 
 
 def _fetch(

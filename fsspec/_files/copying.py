@@ -72,15 +72,10 @@ def is_plainly_local(fs: AbstractFileSystem) -> bool:
     return fs._opens_itself and is_built_in(fs.pipe_file)
 
 
-def is_in_memory(fs: AbstractFileSystem) -> bool:
-    """Whether a filesystem waits for nothing at all."""
-    return type(fs).__module__ == _MEMORY
-
-
 async def ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """One operation of a filesystem, blocking or awaitable, from whichever loop."""
     if not is_awaitable(fs):
-        if name in _QUICK_IN_MEMORY and is_here(fs) and (name in _QUICK or is_in_memory(fs)):
+        if name in _QUICK_IN_MEMORY and is_here(fs) and (name in _QUICK or type(fs).__module__ == _MEMORY):
             return getattr(fs, name)(*args, **kwargs)
         return await run_in_thread(lambda: getattr(fs, name)(*args, **kwargs))
     method = getattr(fs, f"_{name}")

@@ -57,13 +57,6 @@ def name_target(error: object, written: str | None, path: str) -> None:
             error.filename = path
 
 
-def _check_is_file(path: str) -> None:
-    if not path:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-    if trailing_sep(path):
-        raise folder_error(path)
-
-
 class FileInTheWayError(FileExistsError, NotADirectoryError):
     """A file where a folder is needed: making the folder raises the one, writing below it the other."""
 
@@ -130,7 +123,10 @@ class replacing:
 
     def __enter__(self) -> IO[bytes]:
         path = self.path
-        _check_is_file(path)
+        if not path:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        if trailing_sep(path):
+            raise folder_error(path)
         direct = path in _in_place
         target, before = (path, None) if direct else _behind_links(path)
         try:

@@ -217,16 +217,11 @@ def _attribute(file: Any, path: str) -> Any:
     return file
 
 
-def _base(name: str) -> Any:
-    """The method of `AbstractBufferedFile` of that name."""
-    buffered = sys.modules.get("fsspec._files.buffered")
-    return getattr(getattr(buffered, "AbstractBufferedFile", object), name, None)
-
-
 def _own(cls: type, name: str) -> bool:
     """Whether a class overrides a method of `object`, `io.IOBase` and `AbstractBufferedFile`."""
+    buffered = getattr(sys.modules.get("fsspec._files.buffered"), "AbstractBufferedFile", object)
     found = getattr(cls, name, None)
-    return found not in (None, getattr(object, name, None), getattr(io.IOBase, name, None), _base(name))
+    return found is not None and found not in (getattr(b, name, None) for b in (object, io.IOBase, buffered))
 
 
 def _buffered(cls: type) -> bool:
@@ -259,7 +254,8 @@ def inherit(file: Any, mode: Any) -> None:
         state = object.__getattribute__(file, "__dict__")
     except AttributeError:
         return  # without a __dict__: it cannot be handled
-    if is_read(mode) and not _holds_resources(cls, state) and not _ends_itself(cls):
+    ends_itself = _buffered(cls) and (_own(cls, "close") or _own(cls, "__del__"))  # which must not run here
+    if is_read(mode) and not _holds_resources(cls, state) and not ends_itself:
         return
     hooks.immortalize(dict(state))
     state.setdefault("_fork_generation", hooks.generation - 1)
@@ -279,11 +275,6 @@ def _holds_resources(cls: type, state: dict[str, Any]) -> bool:
     if _buffered(cls):
         state = {name: value for name, value in state.items() if name not in _OF_BUFFERED}
     return _reaches_connection(state)
-
-
-def _ends_itself(cls: type) -> bool:
-    """Whether a buffered file's class has its own ``close`` or ``__del__``, which must not run in a child."""
-    return _buffered(cls) and (_own(cls, "close") or _own(cls, "__del__"))
 
 
 _NOT_SEARCHED = (

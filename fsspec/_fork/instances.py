@@ -466,11 +466,6 @@ def _named(fs: Any, real: type[Any]) -> str:
     return f"{real.__name__} instance (protocol {protocols_of(real)[0]!r})"
 
 
-def revive(fs: Any, real: type[Any]) -> None:
-    """Construct ``fs`` again in place; what is valid in every process is kept."""
-    _construct_again(fs, real, dict(_state(fs)))
-
-
 def _construct_again(fs: Any, real: type[Any], before: dict[str, Any]) -> None:
     state = _state(fs)
     hooks.immortalize(before)
@@ -510,7 +505,7 @@ def reset(fs: Any) -> None:
     if is_stale(fs):
         touch(fs, by_hand=True)
     elif state.get("_pid", hooks.pid) != os.getpid():
-        revive(fs, type(fs))
+        _construct_again(fs, type(fs), dict(_state(fs)))
     for below in list(state.values()):
         if is_stale(below):
             reset(below)

@@ -449,17 +449,6 @@ class OnLoop(Protocol):
     asynchronous: bool
 
 
-def instance_loop(fs: OnLoop) -> asyncio.AbstractEventLoop | None:
-    """The loop of a filesystem. Raises ForkError: it may not be used in this process."""
-    if fs._pid == os.getpid():
-        return fs._loop
-    hooks.check()
-    if instances.is_stale(fs):
-        instances.touch(fs)
-        return fs._loop
-    raise ForkError(repr(fs), fs._pid)
-
-
 def note_instance(fs: OnLoop) -> None:
     """Record the loop of a new instance, if it is one of the program."""
     running = asyncio._get_running_loop()
@@ -467,14 +456,6 @@ def note_instance(fs: OnLoop) -> None:
         forking.note_foreign(running)
     if fs._loop is not None:
         forking.note_foreign(fs._loop)
-
-
-def reset_instance_loop(fs: OnLoop, loop: asyncio.AbstractEventLoop | None = None) -> None:
-    """See `AsyncFileSystem.reset_loop`."""
-    instances.reset(fs)
-    if loop is not None:
-        fs._loop = loop
-        note_instance(fs)
 
 
 def reset_after_fork(server: object = None, worker: object = None, **others: object) -> bool:

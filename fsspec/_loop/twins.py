@@ -10,7 +10,7 @@ from typing import Any
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.bridge import sync
-from fsspec._overriding import mark_twin, mirrored
+from fsspec._overriding import mirrored
 from fsspec.callbacks import for_file
 
 private: re.Pattern[str] = re.compile("_[^_]")
@@ -109,7 +109,7 @@ def _twin(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     blocking.__module__ = method.__module__
     blocking.__doc__ = method.__doc__
     blocking.__wrapped__ = method  # type: ignore[attr-defined]  # for its signature
-    mark_twin(blocking, name)
+    blocking._mirrors = blocking, name  # type: ignore[attr-defined]  # a mark on the function, for `mirrored`
     return blocking
 
 

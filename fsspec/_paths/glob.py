@@ -109,7 +109,8 @@ def _tokens(name: str, pat: str) -> list[str | None]:
             tokens.append(None)
         elif char == "?":
             tokens.append("[^/]")
-        elif char == "[" and (end := _end_of_set(name, at)) > 0:
+        # the first bracket is one of the set
+        elif char == "[" and (end := name.find("]", at + 1 + name.startswith("!", at))) > 0:
             tokens.append(_one_of(name[at:end]))
             at = end + 1
         else:
@@ -130,13 +131,6 @@ def _component(tokens: list[str | None], first: Callable[[str], str]) -> str:
         return runs[0]
     start, *middle, last = runs
     return start + "".join(first("[^/]*?" + run) for run in middle) + "[^/]*" + last
-
-
-def _end_of_set(name: str, start: int) -> int:
-    """Where the bracket is that closes a set; -1 if there is none. The first is one of the set."""
-    if name.startswith("!", start):
-        start += 1
-    return name.find("]", start + 1)
 
 
 def _one_of(chars: str) -> str:

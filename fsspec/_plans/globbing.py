@@ -150,7 +150,8 @@ def glob(
     only_folders = text.endswith("/")
     text = fs._strip_protocol(text)
     if not has_magic(text):
-        found = yield from _literal(fs, text, detail, kwargs)
+        (exists,) = yield from ask(fs, "exists", [text], **kwargs)
+        found = {text: (yield call("info", text, **kwargs)) if detail else None} if exists else {}
     else:
         pattern = _compiled(text.rstrip("/"), only_folders)  # there are those that keep it
         if overridden(fs, "find") or overridden(fs, "walk"):
@@ -160,14 +161,6 @@ def glob(
             found = yield from by_steps(fs, pattern, maxdepth, withdirs, kwargs, at_root)
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
-
-
-def _literal(fs: Filesystem, path: str, detail: bool, kwargs: Options) -> Plan:
-    """A pattern without wildcards matches the path itself, if it is there."""
-    (exists,) = yield from ask(fs, "exists", [path], **kwargs)
-    if not exists:
-        return {}
-    return {path: (yield call("info", path, **kwargs)) if detail else None}
 
 
 def _narrowed(fs: Filesystem, pattern: Pattern, kwargs: Options) -> dict[str, Any]:

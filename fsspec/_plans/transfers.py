@@ -68,13 +68,6 @@ def paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
     return list(zip(sources, targets))
 
 
-def _ignoring_missing(fs: Filesystem, on_error: str | None, recursive: bool) -> bool:
-    """Whether missing sources are skipped. An ``on_error`` that is neither "ignore" nor "raise" counts as
-    "ignore" in blocking filesystems and as "raise" in awaitable ones, as upstream."""
-    chosen = on_error or ("ignore" if recursive else "raise")
-    return chosen == "ignore" if fs.async_impl else chosen != "raise"
-
-
 def _raise_failures(answers: list[Any], ignore_missing: bool) -> None:
     raise_first(a for a in answers if not (ignore_missing and isinstance(a, FileNotFoundError)))
 
@@ -134,7 +127,9 @@ def copy(
     batch_size: int | None = None,
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
-    ignore = _ignoring_missing(fs, on_error, recursive)
+    # what is neither counts as "ignore" in blocking filesystems, as "raise" in awaitable ones: as upstream
+    chosen = on_error or ("ignore" if recursive else "raise")
+    ignore = chosen == "ignore" if fs.async_impl else chosen != "raise"
     callback, kwargs = split_callback(kwargs)
     path1, path2 = path_texts(path1), path_texts(path2)
     pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)

@@ -75,7 +75,8 @@ class Contents:
         with self.open(path, "rb", **kwargs) as f:
             begin, moved = start or 0, False
             counted = begin < 0 or (end is not None and end < 0)
-            if (begin or counted) and getattr(f, "size", None) is None and not _can_seek(f):
+            seekable = not hasattr(f, "seekable") or f.seekable()
+            if (begin or counted) and getattr(f, "size", None) is None and not seekable:
                 return f.read(-1 if counted or end is None else end)[start:end]  # read as it arrives
             if counted:
                 size, moved = _size(f), True
@@ -388,11 +389,6 @@ def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:
     while data := os.pread(source.fileno(), size, at) if positioned else source.read(size):
         at += len(data)
         yield data
-
-
-def _can_seek(f: IO[bytes]) -> bool:
-    """Whether an open file says so, or nothing of it."""
-    return not hasattr(f, "seekable") or f.seekable()
 
 
 def _size(f: IO[bytes]) -> int:

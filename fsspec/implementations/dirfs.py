@@ -186,14 +186,13 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         assert path.startswith(start), f"{path!r} is not below {self.path!r}"
         return path[len(start) :]
 
-    def _entry_here(self, entry: dict[str, Any]) -> dict[str, Any]:
-        return {**entry, "name": self._relpath(entry["name"])}
-
     def _step_here(self, step: tuple[str, Any, Any]) -> tuple[str, Any, Any]:
         """What a walk gives for one folder."""
         folder, *held = step
         own = [
-            {name: self._entry_here(e) for name, e in part.items()} if isinstance(part, dict) else part
+            {name: {**entry, "name": self._relpath(entry["name"])} for name, entry in part.items()}
+            if isinstance(part, dict)
+            else part
             for part in held
         ]
         return self._relpath(folder), own[0], own[1]

@@ -80,14 +80,12 @@ class GistFileSystem(RestFileSystem):
         given = self._request_credentials()
         return {**given, "headers": {**_HEADERS, **given.get("headers", {})}}
 
-    def _gist_url(self) -> str:
-        address = self.gist_url if self.sha is None else self.gist_rev_url
-        return address.format(gist_id=quote(self.gist_id, safe=""), sha=quote(self.sha or "", safe=""))
-
     def _gist_files(self) -> list[dict[str, Any]]:
         if "" not in self.dircache:
             what = f"gist {self.gist_id} at {self.sha or 'latest'}"
-            answer = self._request_json("GET", self._gist_url(), what, **self.kw)
+            address = self.gist_url if self.sha is None else self.gist_rev_url
+            url = address.format(gist_id=quote(self.gist_id, safe=""), sha=quote(self.sha or "", safe=""))
+            answer = self._request_json("GET", url, what, **self.kw)
             found = {
                 name: {"name": name, "type": "file", "size": each["size"], "raw_url": each["raw_url"]}
                 for name, each in answer["files"].items()

@@ -33,9 +33,6 @@ from fsspec.implementations._http import answers, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
-from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
-from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
-from fsspec.implementations._http.plans import check_options, glob, request_options
 from fsspec.implementations._http.one_request import (
     all_but_the_end,
     ask,
@@ -46,6 +43,9 @@ from fsspec.implementations._http.one_request import (
     whole_body,
     without_refresh,
 )
+from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
+from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
+from fsspec.implementations._http.plans import check_options, glob, request_options
 from fsspec.implementations._http.responses import (
     BodyStream,
     HTTPNotFoundError,

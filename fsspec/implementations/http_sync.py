@@ -366,9 +366,12 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         with answers.as_file_error():
             given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
         given.pop("refresh", None)  # nothing is remembered
+        given = {"allow_redirects": True, "stream": method == "get", **given}
 
         def ask() -> dict[str, Any]:
-            with closing(self._send_method(url, method, given)) as response:
+            with self._not_there(url):
+                response = sync_responses.send(self, self.session, method, str(self.encode_url(url)), given)
+            with closing(response):
                 self._raise_not_found_for_status(response, url)
             return _entry_of(response)
 
@@ -381,12 +384,6 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             return error
         unreachable: Any = UnreachableError
         return cast("OSError", unreachable(*error.args, request=getattr(error, "request", None)))
-
-    def _send_method(self, url: str, method: str, options: Options) -> requests.Response | ResponseProxy:
-        """A response; of a malformed URL or an unreachable host an error that is also FileNotFoundError."""
-        options = {"allow_redirects": True, "stream": method == "get", **options}
-        with self._not_there(url):
-            return sync_responses.send(self, self.session, method, str(self.encode_url(url)), options)
 
     @contextmanager
     def _not_there(self, url: str) -> Iterator[None]:

@@ -12,7 +12,7 @@ import logging
 from contextlib import suppress
 from datetime import datetime, timezone
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._overriding import default, is_built_in, is_default
 from fsspec._paths.paths import false_without_path, folder_error, url_text
@@ -201,7 +201,11 @@ class MemoryFileSystem(AbstractFileSystem):
         return self._is_folder(self._strip_protocol(path))
 
     def created(self, path: str) -> datetime:
-        return self._get_at(path).created
+        path = self._strip_protocol(path)
+        if path not in self.store:
+            raise FileNotFoundError(path)
+        created: datetime = self.store[path].created
+        return created
 
     def modified(self, path: str) -> datetime:
         path = self._strip_protocol(path)
@@ -210,13 +214,6 @@ class MemoryFileSystem(AbstractFileSystem):
             raise FileNotFoundError(path)
         modified: datetime = f.modified
         return modified
-
-    def _get_at(self, path: str) -> MemoryFile:
-        path = self._strip_protocol(path)
-        try:
-            return cast("MemoryFile", self.store[path])
-        except KeyError:
-            raise FileNotFoundError(path) from None
 
     # folders ----------------------------------------------------------------------
     def _is_file(self, path: str) -> bool:

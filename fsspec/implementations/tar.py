@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import posixpath
 import tarfile
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.open_file import get_compression
@@ -181,15 +182,12 @@ class TarFileSystem(FileArchive):
             if found is None or not _is_link(found):
                 return found
             target = _link_target(found)
-            found = None if leads_outside(target) else self._by_plain_name().get(target)
+            found = None if leads_outside(target) else self._by_plain_name.get(target)
         return None
 
+    @cached_property
     def _by_plain_name(self) -> dict[str, tarfile.TarInfo]:
-        found = self.__dict__.get("_plain_names")
-        if found is None:
-            found = {posixpath.normpath(name): member for name, member in self._by_name.items()}
-            self._plain_names = found
-        return found
+        return {posixpath.normpath(name): member for name, member in self._by_name.items()}
 
     # members ----------------------------------------------------------------------
     def _find_member(self, path: str) -> tarfile.TarInfo:

@@ -279,12 +279,6 @@ def _reads_little(file: Any) -> bool:
     return getattr(getattr(file, "cache", None), "reads_little", False) and file.size is not None
 
 
-def _raw_layer(file: IO[bytes]) -> io.RawIOBase | None:
-    """The unbuffered layer of a file of this machine whose descriptor holds just its bytes, or None."""
-    raw = getattr(file, "raw", file)  # a codec, too, may have the descriptor of what it decodes
-    return raw if type(raw) is io.FileIO or isinstance(raw, LocalRaw) else None
-
-
 def _descriptor_of(file: IO[bytes] | io.RawIOBase) -> int | None:
     """The descriptor under a file, if it is one of a regular file."""
     try:
@@ -295,8 +289,9 @@ def _descriptor_of(file: IO[bytes] | io.RawIOBase) -> int | None:
 
 
 def _descriptor(file: IO[bytes]) -> int | None:
-    raw = _raw_layer(file) if hasattr(os, "pread") else None
-    return _descriptor_of(raw) if raw is not None and raw.readable() else None
+    raw = getattr(file, "raw", file)  # a codec, too, may have the descriptor of what it decodes
+    is_plain = type(raw) is io.FileIO or isinstance(raw, LocalRaw)
+    return _descriptor_of(raw) if is_plain and hasattr(os, "pread") and raw.readable() else None
 
 
 def _shares_offset(file: IO[bytes]) -> bool:

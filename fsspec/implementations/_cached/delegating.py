@@ -5,8 +5,8 @@ of it are out of date afterwards.  The methods are made of that table.  What the
 beyond the common interface, awaitable methods among it, is reached by attribute access.
 
 Cache classes written for upstream may have a ``__getattribute__`` that returns the attributes that it lists
-from the cache, and all others from the target, which lacks the private attributes of this package's caches, or
-has others of those names. `guard` has it look up only public names, and private ones of upstream's caches.
+from the cache, and all others from the target, which lacks the private attributes of this package's caches or
+has others of those names. `guard` has it look up only public names and private ones of upstream's caches.
 """
 
 from __future__ import annotations

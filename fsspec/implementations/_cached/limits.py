@@ -115,7 +115,7 @@ class Limits:
         for name in added:
             with suppress(OSError):
                 self._size += _taken(os.stat(os.path.join(folder, name)))
-        short = self._short(folder)
+        short = 0 if self.min_free is None else max(0, self.min_free - shutil.disk_usage(folder).free)
         large = self.max_size is not None and self._size > self.max_size
         if not short and not large and time.monotonic() < self._next_scan:
             return []
@@ -131,12 +131,6 @@ class Limits:
                 self._size -= copy.size
                 removed.append(copy.name)
         return removed
-
-    def _short(self, folder: str) -> int:
-        """Bytes of the disk that are missing."""
-        if self.min_free is None:
-            return 0
-        return max(0, self.min_free - shutil.disk_usage(folder).free)
 
     def _excess(self, present: list[Copy], short: int, keep: set[str]) -> Iterator[Copy]:
         """The copies to remove, the least recently used first. A copy that is drawn and not removed,

@@ -55,11 +55,6 @@ def why_no_url(text: str) -> str:
     return "no valid URL" if "://" in text else "a URL begins with http:// or https://"
 
 
-def literal_question_marks(pattern: str) -> str:
-    """A glob pattern in which each ``?`` outside brackets stands for itself."""
-    return re.sub(r"\[[^]]+\]|\?", lambda m: "[?]" if m[0] == "?" else m[0], pattern)
-
-
 def unescaped(path: str) -> str:
     """The part of a URL that names a path, as clients and servers read it."""
     path = path.translate(_REMOVED_CHARACTERS).partition("#")[0].partition("?")[0]

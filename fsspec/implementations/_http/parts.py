@@ -77,7 +77,9 @@ async def read_in_parts(
         if response.status != 416:
             fs._raise_not_found_for_status(response, url)
         if response.status == 200 and start == 0 and end is None:  # it honours no ranges: this is all
-            await _save_whole(response, url, sink, on_size)
+            check_is_whole(response, url)
+            on_size(placed(response, url, 0, None).version.size)
+            await _save_body(response, url, 0, None, sink)
             return True
         at = placed(response, url, start, first, known)
         size = at.version.size
@@ -138,14 +140,6 @@ async def download_in_parts(
 
 class _NotInParts(Exception):
     """A file that cannot be read in parts."""
-
-
-async def _save_whole(
-    response: aiohttp.ClientResponse, url: str, sink: Sink, on_size: Callable[[int | None], Any]
-) -> None:
-    check_is_whole(response, url)
-    on_size(placed(response, url, 0, None).version.size)
-    await _save_body(response, url, 0, None, sink)
 
 
 async def _parts(

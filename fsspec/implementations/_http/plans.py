@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._plans import Plan, call, globbing
 from fsspec._similar import is_meant
 from fsspec.implementations._http.answers import UnknownOptionError
-from fsspec.implementations._http.parsing import has_magic, literal_question_marks, magic_check, url_given
+from fsspec.implementations._http.parsing import has_magic, magic_check, url_given
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Filesystem, Options
@@ -25,7 +26,9 @@ class URLPattern(globbing.Pattern):
         wild = magic_check.search(url)
         assert wild is not None, url
         root = url[: url.rfind("/", 0, wild.start()) + 1]
-        super().__init__(literal_question_marks(url[len(root) :]), only_folders)
+        # each question mark outside brackets stands for itself
+        pattern = re.sub(r"\[[^]]+\]|\?", lambda m: "[?]" if m[0] == "?" else m[0], url[len(root) :])
+        super().__init__(pattern, only_folders)
         self.root = root + self.root
 
 

@@ -86,8 +86,10 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         length = -1 if length is None else length
         whole = length < 0 and self.loc == 0
         fetched = self.closed or isinstance(self.cache, AllBytes)
-        if not fetched and (self.size is None or whole and self._keeps_nothing_yet()):
-            self._fetch_all()
+        if not fetched:
+            keeps_nothing_yet = self.cache.name != "none" and self.cache._held_from(0) is None
+            if self.size is None or whole and keeps_nothing_yet:
+                self._fetch_all()
         size = self.size
         try:
             out = super().read(length)
@@ -99,9 +101,6 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         if self.size != size:  # the server says another one than the program
             out += super().read(length if length < 0 else length - len(out))
         return out
-
-    def _keeps_nothing_yet(self) -> bool:
-        return self.cache.name != "none" and self.cache._held_from(0) is None
 
     def _fetch_all(self) -> None:
         data = self.fs.cat_file(self.url, **self.kwargs)

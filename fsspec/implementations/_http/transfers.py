@@ -141,7 +141,10 @@ def uploading(
     try:
         opened = open(local_side(lpath), "rb", buffering=0)
     except OSError as error:
-        raise error if also is None else local_error(error, also) from None
+        if also is None:
+            raise
+        both = _of_both_kinds((also, type(error)))  # an error of the client as well
+        raise both(error.errno, error.strerror, error.filename) from None
     with opened as local:
         size = os.fstat(local.fileno()).st_size
         callback.set_size(size)
@@ -159,11 +162,6 @@ def _of_both_kinds(kinds: tuple[type[OSError], type[OSError]]) -> type[OSError]:
         return kinds[1], (error.errno, error.strerror, error.filename)
 
     return type(kinds[1].__name__, kinds, {"__reduce__": reduce})
-
-
-def local_error(error: OSError, also: type[OSError]) -> OSError:
-    """What to raise for a local file that cannot be read: an error of the client as well."""
-    return _of_both_kinds((also, type(error)))(error.errno, error.strerror, error.filename)
 
 
 def check_method(method: str) -> str:

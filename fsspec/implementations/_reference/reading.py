@@ -116,7 +116,7 @@ class ReferenceReading(AsyncFileSystem):
         with reference_errors(path, reference.url):
             data: bytes = blocking.cat_file(reference.url, start=part.start, end=part.end, **kwargs)
         if wanted is not None and len(data) != wanted:
-            _check_end(path, part, data, _size_of(blocking, reference.url))
+            _check_end(path, part, data, drive(blocking, _size_plan(blocking, reference.url)))
         return data
 
     async def _cat_file(
@@ -140,11 +140,10 @@ class ReferenceReading(AsyncFileSystem):
         if wanted == 0:
             return b""
         with reference_errors(path, reference.url):
-            data: bytes = await self._fs_of(reference.url)._cat_file(
-                reference.url, start=part.start, end=part.end, **kwargs
-            )
+            source = self._fs_of(reference.url)
+            data: bytes = await source._cat_file(reference.url, start=part.start, end=part.end, **kwargs)
         if wanted is not None and len(data) != wanted:
-            _check_end(path, part, data, await _size_of_awaited(self._fs_of(reference.url), reference.url))
+            _check_end(path, part, data, await drive_awaiting(source, _size_plan(source, reference.url)))
         return data
 
     # reading many -----------------------------------------------------------------
@@ -189,7 +188,7 @@ class ReferenceReading(AsyncFileSystem):
                 data = error
             plan.take(block, data)
             if block.url in plan.short:
-                size = await _size_of_awaited(source, block.url)
+                size = await drive_awaiting(source, _size_plan(source, block.url))
                 if block.url in plan.short:  # unless another block has settled it meanwhile
                     plan.settle(block.url, size)
             if on_error == "raise":  # other fetches are cancelled
@@ -236,17 +235,20 @@ class ReferenceReading(AsyncFileSystem):
         in_order: bool = False,
     ) -> Plan:
         given = path_texts(path)
-        paths = self._literal_paths(given, recursive)
-        if paths is None:
+        several = [given] if isinstance(given, str) else given
+        if recursive or any(map(has_magic, several)):
             paths = yield call("expand_path", given, recursive=recursive)
             paths = [p for p in paths if not self.isdir(p)] if recursive else paths
+        else:
+            paths = list(dict.fromkeys(map(self._strip_protocol, several)))
         if in_order:
             paths = sorted(paths)
         single = isinstance(given, str) and paths == [self._strip_protocol(given)]  # no pattern or folder
         if single and not recursive and on_error == "raise":
             return (yield call("cat_file", paths[0], **split_callback(kwargs)[1]))
-        wanted = paths, _slice_of_all(paths, kwargs)
-        results = yield from self._cat_many(wanted, None, on_error, batch_size, kwargs)
+        part = kwargs.pop("start", None), kwargs.pop("end", None)  # of each file
+        slices = None if part == (None, None) else [part] * len(paths)
+        results = yield from self._cat_many((paths, slices), None, on_error, batch_size, kwargs)
         found = dict(zip(paths, results))
         if on_error == "omit":
             found = {p: data for p, data in found.items() if not isinstance(data, BaseException)}
@@ -304,13 +306,6 @@ class ReferenceReading(AsyncFileSystem):
             return await super()._cat_ranges(paths, starts, ends, max_gap, batch_size, on_error, **kwargs)
         wanted = self._wanted_slices(paths, starts, ends)
         return await drive_awaiting(self, self._cat_many(wanted, max_gap, on_error, batch_size, kwargs))
-
-    def _literal_paths(self, path: str | list[str], recursive: bool) -> list[str] | None:
-        """Paths that need no expanding, as keys; None for patterns and folders."""
-        several = [path] if isinstance(path, str) else path
-        if recursive or any(map(has_magic, several)):
-            return None
-        return list(dict.fromkeys(map(self._strip_protocol, several)))
 
     # to this machine --------------------------------------------------------------
     def get_file(
@@ -393,24 +388,13 @@ def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
         raise joining.short(path, part, len(data))
 
 
-def _size_of(source: AbstractFileSystem, url: str) -> int | None:
-    """The size of a target on a blocking filesystem; None if it cannot be found. 0, without a request, for
-    filesystems that raise for a cut response."""
+def _size_plan(source: AbstractFileSystem, url: str) -> PlanOf[int | None]:
+    """The size of a target; None if it cannot be found. 0, without a request, where a cut response raises."""
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
-        return cast("int | None", source.info(url).get("size"))
+        return cast("int | None", (yield call("info", url)).get("size"))
     except Exception:  # backends raise their client library's own errors; what came short stays an error
-        return None
-
-
-async def _size_of_awaited(source: AsyncFileSystem, url: str) -> int | None:
-    """As `_size_of`, on an awaitable filesystem."""
-    if type(source).__module__ in _WHOLE_ANSWERS:
-        return 0
-    try:
-        return cast("int | None", (await source._info(url)).get("size"))
-    except Exception:  # as above
         return None
 
 
@@ -427,7 +411,7 @@ def _fetch_blocking(plan: ReadPlan, source: AbstractFileSystem, blocks: list[Blo
     for block, data in zip(blocks, answers):
         plan.take(block, data)
     for url in list(plan.short):
-        plan.settle(url, _size_of(source, url))
+        plan.settle(url, drive(source, _size_plan(source, url)))
 
 
 def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:
@@ -440,9 +424,3 @@ def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> 
         with replacing(local) as f:
             f.write(data)
     callback.absolute_update(len(data))
-
-
-def _slice_of_all(paths: list[str], kwargs: Options) -> list[tuple[int | None, int | None]] | None:
-    """The slice given by ``start`` and ``end`` in the keywords, for each path; None for whole files."""
-    part = kwargs.pop("start", None), kwargs.pop("end", None)
-    return None if part == (None, None) else [part] * len(paths)
