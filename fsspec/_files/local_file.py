@@ -290,6 +290,7 @@ class LocalFileOpener(io.IOBase):
     temp: str | None = None
     _appends_from: int | None = None  # where in ``temp`` begins what is to be appended
     blocksize = io.DEFAULT_BUFFER_SIZE
+    _made_before_fork = False  # whether a hook of a child was called
 
     def _open_unbuffered(self) -> None:
         """Open for reading: a regular file as a descriptor only, until `_make_buffer` is needed."""
@@ -340,6 +341,7 @@ class LocalFileOpener(io.IOBase):
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is neither used nor collected here
+        self._made_before_fork = True
         for name in _DELEGATED:
             self.__dict__.pop(name, None)
         f = self._buffered_file
@@ -470,7 +472,7 @@ class LocalFileOpener(io.IOBase):
         return self.f.readlines(*args, **kwargs)
 
     def write(self, *args: Any, **kwargs: Any) -> int:
-        if not is_mine(self):
+        if self._made_before_fork or not hooks.ready[0]:  # `is_mine`, without a call
             if self._inherited_writer() and is_dropping_writes():
                 return memoryview(args[0]).nbytes
             self._check_writer("write to")
@@ -490,8 +492,8 @@ class LocalFileOpener(io.IOBase):
             raise ValueError(_CLOSED)
         if not self.writable():
             return
-        if not is_mine(self):
-            if is_dropping_writes():
+        if self._made_before_fork or not hooks.ready[0]:  # as in `write`
+            if self._inherited_writer() and is_dropping_writes():
                 return
             self._check_writer("flush")
         (self._buffered_file or self.f).flush()

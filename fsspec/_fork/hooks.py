@@ -4,7 +4,7 @@ The *generation* is an integer that each forked child increments once, before an
 code of the child runs.  An object that belongs to one process stores the generation in
 which it was made; it is inherited where that differs from the current one.  Outside of
 this package `fsspec._fork.owned` makes that comparison.  Where the hooks of
-``os.register_at_fork`` do not run (a C library forked), `check` compares process ids and
+``os.register_at_fork`` do not run (a C library forked), `check` notices that `ready` is not set and
 runs them; the functions that hand work to another thread call it first.
 
 Two registries say what is called at a fork:
@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
-from fsspec._fork import signals
+from fsspec._fork import readiness, signals
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
 """Whether this platform can fork."""
@@ -46,13 +46,17 @@ generation: int = 0
 pid: int = os.getpid()
 """The process that `generation` belongs to."""
 
-ready_pid: int = pid
-"""`pid`, or 0 in a child while its hooks run. Code that finds another value than its process id calls
-`check`.
+ready = readiness.new()
+"""``ready[0]`` is true in the process `pid`, and false in a child until its hooks have run. Code that finds it false
+calls `check`.
 
 There other threads wait for the hooks. If a signal handler interrupts the hooks it stays 0, and the next
 call of `check` runs the remaining ones.
 """
+ready[0] = 1
+
+ready_pid: int = pid
+"""`pid`, or 0 in a child while its hooks run."""
 
 owner_pids: list[int] = [pid]
 """Process ids by generation, for messages."""
@@ -65,9 +69,12 @@ class _Hooks(NamedTuple):
 
 
 class _Ref(weakref.ref[Any]):
-    __slots__ = ("generation",)
+    """A weak reference that is a key by its identity: its object may have no hash, or that of another one."""
 
-    generation: int
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
 
 
 class Registry:
@@ -77,24 +84,28 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self._refs: dict[int, _Ref] = {}
+        self._refs: dict[_Ref, int] = {}  # and the generation in which each was added
 
     def add(self, obj: object) -> None:
         """Remember ``obj`` for as long as it lives; TypeError where it has no weak references."""
-        key = id(obj)
+        known = self._find(obj) if weakref.getweakrefcount(obj) else None
         # called back in C: an interrupt that falls into a callback of Python's is lost
-        ref = _Ref(obj, partial(self._refs.pop, key))
-        ref.generation = generation
-        self._refs[key] = ref
+        self._refs[known or _Ref(obj, self._refs.pop)] = generation
+
+    def _find(self, obj: object) -> _Ref | None:
+        for ref in weakref.getweakrefs(obj):
+            if isinstance(ref, _Ref) and ref in self._refs:
+                return ref
+        return None
 
     def made_in(self, obj: object) -> int | None:
         """The generation in which ``obj`` was added; None where it was not."""
-        ref = self._refs.get(id(obj))
-        return ref.generation if ref is not None and ref() is obj else None
+        ref = self._find(obj)
+        return None if ref is None else self._refs.get(ref)
 
     def live(self) -> list[Any]:
         """Those that are alive; the list is made in one step of the interpreter."""
-        return [obj for ref in list(self._refs.values()) if (obj := ref()) is not None]
+        return [obj for ref in list(self._refs) if (obj := ref()) is not None]
 
 
 _modules: list[_Hooks] = []
@@ -304,7 +315,7 @@ def owner_pid(made_in: int | None) -> int:
 
 def check() -> None:
     """Catch up with a fork whose hooks did not run, or not yet."""
-    if os.getpid() != ready_pid:
+    if not ready[0]:
         _catch_up()
 
 
@@ -314,7 +325,7 @@ def _catch_up() -> None:
         return
     held = _catching.acquire(True, 5 * EXIT_WAIT)  # bounded: the holder may be waiting for this thread
     try:
-        if os.getpid() != pid or (held and not ready_pid):
+        if os.getpid() != pid or (held and not ready[0]):
             early = bool(forking)
             _advance()
             resume_collection() if early else _hooks_done()
@@ -517,7 +528,7 @@ def _advance() -> None:
     """Run the hooks of the child: once for each fork, before any inherited object is used."""
     global ready_pid
     begun = not ready_pid and os.getpid() == pid  # a signal handler had interrupted it
-    ready_pid = 0
+    ready_pid = ready[0] = 0
     first = None if begun else _begin_generation
     _run_all((first, *[hooks.child for hooks in _modules], _notify_registered, _end_notifying))
 
@@ -560,6 +571,7 @@ def _end_notifying() -> None:
     end()
     _advanced = True
     ready_pid = pid
+    ready[0] = 1
 
 
 def _in_child() -> None:

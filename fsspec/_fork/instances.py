@@ -69,7 +69,7 @@ class _Cached(type):
         cls._known_tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls._fork_sensitive and os.getpid() != hooks.ready_pid:
+        if cls._fork_sensitive and not hooks.ready[0]:
             hooks.check()
         if config.conf:
             kwargs = config.apply_config(cls, kwargs)

@@ -27,7 +27,8 @@ _ADVICE = "It belongs to the process that made it, which goes on with it; begin 
 
 def own(obj: Any) -> None:
     """Let ``obj`` belong to this process from now on; sets its attribute ``_fork_generation``."""
-    hooks.check()
+    if not hooks.ready[0]:
+        hooks.check()
     obj._fork_generation = hooks.generation
 
 
@@ -36,7 +37,7 @@ def is_mine(obj: object) -> bool:
 
     True also before `own` was called, which is so while the object is being constructed.
     """
-    if os.getpid() != hooks.ready_pid:
+    if not hooks.ready[0]:
         hooks.check()
     mine: bool = getattr(obj, "_fork_generation", hooks.generation) == hooks.generation
     return mine
@@ -91,9 +92,9 @@ class CheckedAttribute(Generic[T]):
         self._name = name
 
     def __get__(self, obj: Any, owner: type | None = None) -> T:
-        if os.getpid() != hooks.ready_pid and obj is not None:
+        if not hooks.ready[0] and obj is not None:
             hooks.check()
-            if hooks.ready_pid:  # else this thread is running the hooks, and they use the attribute
+            if hooks.ready[0]:  # else this thread is running the hooks, and they use the attribute
                 return cast("T", getattr(obj, self._name))
         if obj is None:  # as of an attribute that only instances have
             raise AttributeError(f"{owner!r} has no attribute {self._name!r}")

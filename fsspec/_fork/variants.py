@@ -65,7 +65,8 @@ def variant(cls: type, front: type) -> type[Any]:
 
 def is_variant(cls: type, front: type) -> bool:
     """Whether ``cls`` is a variant with this front, or one derived from it."""
-    return issubclass(cls.__dict__.get("_front", object), front)
+    found = cls.__dict__.get("_front")
+    return found is not None and issubclass(found, front)
 
 
 def original(cls: type) -> Any:

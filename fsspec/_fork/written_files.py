@@ -61,7 +61,7 @@ class Text(io.TextIOWrapper):
 
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""
-        if os.getpid() != hooks.ready_pid:
+        if not hooks.ready[0]:
             hooks.check()
             if is_variant(type(self), _InheritedText):  # since the check: no hook had run
                 _InheritedText.close(self)  # type: ignore[arg-type]  # its class now

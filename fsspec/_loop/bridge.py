@@ -64,7 +64,7 @@ def get_loop() -> asyncio.AbstractEventLoop:
 
     Started in a daemon thread of its own on the first call in a process.
     """
-    if os.getpid() != hooks.ready_pid:
+    if not hooks.ready[0]:
         hooks.check()
     current = loop[0]
     if current is not None and not is_abandoned(current):
@@ -280,7 +280,7 @@ def sync(
     RuntimeError
         there is no loop, or it is closed.
     """
-    if os.getpid() != hooks.ready_pid:
+    if not hooks.ready[0]:
         hooks.check()
     if loop is None or loop.is_closed():
         _refuse(loop, func, timeout)

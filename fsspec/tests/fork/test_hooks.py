@@ -1018,13 +1018,57 @@ def test_a_signal_while_a_fork_without_hooks_is_caught_up_with_leaves_nothing_un
     )
 
 
+COMPARED = """
+    from fsspec._fork import readiness
+    hooks.ready = readiness._Compared()  # as where the kernel clears no pages
+    hooks.ready[0] = 1
+"""
+
+
+@pytest.mark.parametrize("compared", ["", COMPARED], ids=["cleared", "compared"])
+def test_a_child_is_not_ready_before_its_hooks_have_run(compared):
+    run(
+        START
+        + TOY
+        + HOOKLESS
+        + compared
+        + """
+    fs = Toy()
+    read()
+
+    def child():
+        assert not hooks.ready[0] and hooks.generation == 0
+        read()
+        assert hooks.ready[0] and hooks.generation == 1
+        assert forked_by_c(grandchild, False) == 0 and hooks.ready[0]
+        assert forked(lambda: ready(2)) == 0 and hooks.ready[0]
+
+    def grandchild():
+        assert not hooks.ready[0]
+        read()
+        ready(2)
+
+    def ready(generation):
+        assert hooks.ready[0] and hooks.generation == generation
+
+    for _ in range(2):
+        assert forked_by_c(child, False) == 0 and hooks.ready[0]
+        assert forked(lambda: ready(1)) == 0 and hooks.ready[0]
+        read()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
+@pytest.mark.parametrize("compared", ["", COMPARED], ids=["cleared", "compared"])
 @pytest.mark.parametrize("opted", ["0", "1"])
-def test_a_child_that_a_library_of_c_forked_may_begin_with_anything(opted, tmp_path):
+def test_a_child_that_a_library_of_c_forked_may_begin_with_anything(opted, compared, tmp_path):
     """What it makes first is its own, although nothing noticed the fork before: no hook ran."""
     run(
         START
         + TOY
         + HOOKLESS
+        + compared
         + """
     import zipfile
     from functools import partial
