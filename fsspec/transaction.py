@@ -134,7 +134,7 @@ class Transaction:
     ) -> None:
         if self._inner_starts:
             before = self._inner_starts.pop()
-            if exc_type is not None and not self._is_inherited():
+            if exc_type is not None and is_mine(self):
                 inner = [self.files.pop() for _ in range(len(self.files) - before)]
                 _finish(inner, commit=False)
             return
@@ -169,15 +169,13 @@ class Transaction:
             the first that the ``commit`` of a file raised, which is dropped with those after it, or a
             ``discard``. A note names the files that were not stored.
         """
-        if self._is_inherited():
+        if not is_mine(self):
             return
         try:
-            _finish(self.files, commit)
+            if self.files:
+                _finish(self.files, commit)
         finally:
             self._release_fs()
-
-    def _is_inherited(self) -> bool:
-        return not is_mine(self)
 
     def _after_fork_in_child(self) -> None:
         if self.files:
@@ -226,7 +224,7 @@ class DaskTransaction(Transaction):
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction; see `Transaction.complete`."""
-        if self._is_inherited():
+        if not is_mine(self):
             return
         try:
             (self.files.commit() if commit else self.files.discard()).result()

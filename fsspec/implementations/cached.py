@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._fork.owned import is_mine
 from fsspec._fork.written_files import close_layers
 from fsspec._overriding import default
 from fsspec._plans.globbing import has_magic
@@ -57,7 +58,7 @@ class WriteCachedTransaction(Transaction):
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction; see `fsspec.transaction.Transaction.complete`."""
-        if self._is_inherited() or self.fs is None:
+        if not is_mine(self) or self.fs is None:
             return
         fs: Any = self.fs
         files = list(self.files)
