@@ -109,7 +109,7 @@ def _usable(codec: Codec) -> bool:
         modules = _needs.get(codec)
     except TypeError:  # no hash: not one of ours
         return True
-    return modules is None or any(map(_installed, modules))
+    return modules is None or any(map(sys.modules.get, modules)) or any(map(_installed, modules))
 
 
 def _installed(module: str) -> bool:
@@ -307,6 +307,10 @@ class _ZstdFrames(RawIOBase):
         return self._at
 
 
+_not_found: set[str] = set()
+"""Modules that are not looked for again while there is another one that does: it takes longer than a small file."""
+
+
 def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
     """A file in the zstandard format.
 
@@ -321,9 +325,12 @@ def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:
     from importlib import import_module
 
     for name in ("compression.zstd", "backports.zstd"):
+        if name in _not_found and sys.modules.get("zstandard"):
+            continue
         try:
             zstd = import_module(name)
         except ImportError:
+            _not_found.add(name)
             continue
         return zstd.ZstdFile(infile, mode=mode)
     try:
