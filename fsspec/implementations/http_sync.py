@@ -14,7 +14,7 @@ import logging
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import sockets
@@ -194,13 +194,12 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         url = parsing.url_given(url)
         if self.js:
             return url
-        try:
-            import yarl
-        except ImportError:
+        kind = _yarl_url()
+        if kind is None:
             import urllib.parse
 
             return url if self.encoded else urllib.parse.quote(url, safe="%/:=&?~#+!$,;'@()*[]")
-        return yarl.URL(url, encoded=self.encoded)
+        return kind(url, encoded=self.encoded)
 
     def ukey(self, url: str) -> str:
         """A token of the URL; what it leads to may have changed."""
@@ -551,6 +550,16 @@ def _idle_descriptors(session: requests.Session | RequestsSessionShim) -> Iterat
             for connection in list(getattr(getattr(pool, "pool", None), "queue", ())):
                 if (sock := getattr(connection, "sock", None)) is not None:
                     yield sock.fileno()
+
+
+@lru_cache(maxsize=None)  # an import that finds nothing takes 40 µs each time
+def _yarl_url() -> type[Any] | None:
+    try:
+        from yarl import URL
+    except ImportError:
+        return None
+    found: type[Any] = URL
+    return found
 
 
 # registration ---------------------------------------------------------------------
