@@ -165,8 +165,9 @@ class AsyncFileSystem(AbstractFileSystem):
         ForkError
             in a forked child, where nothing lets the instance revive.
         """
-        if self._pid != os.getpid():
+        if not hooks.ready[0]:
             hooks.check()
+        if self._pid != hooks.pid:
             if not instances.is_stale(self):
                 raise ForkError(repr(self), self._pid)
             instances.touch(self)
