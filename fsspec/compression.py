@@ -308,7 +308,7 @@ class _ZstdFrames(RawIOBase):
 
 
 _not_found: set[str] = set()
-"""Modules that are not looked for again while there is another one that does: it takes longer than a small file."""
+"""Modules that are not looked for again while another one does: that takes longer than a small file."""
 
 
 def zstandard_file(infile: IO[bytes], mode: str = "rb") -> Any:

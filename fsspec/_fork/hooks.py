@@ -47,8 +47,8 @@ pid: int = os.getpid()
 """The process that `generation` belongs to."""
 
 ready = readiness.new()
-"""``ready[0]`` is true in the process `pid`, and false in a child until its hooks have run. Code that finds it false
-calls `check`.
+"""``ready[0]`` is true in the process `pid`, and false in a child until its hooks have run. Code that finds
+it false calls `check`.
 
 There other threads wait for the hooks. If a signal handler interrupts the hooks it stays 0, and the next
 call of `check` runs the remaining ones.

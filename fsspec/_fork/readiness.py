@@ -1,8 +1,9 @@
 """Whether this process is ready: the one byte that checks for a fork look at.
 
 It is 0 in a child from its first instruction, whoever forked: the kernel clears its page there
-(``MADV_WIPEONFORK``, Linux), so that to look is an access to memory and not a system call. Elsewhere the process
-id is compared. `fsspec._fork.hooks` sets it as the hooks of a child have run. Any thread may look.
+(``MADV_WIPEONFORK``, Linux), so that to look is an access to memory and not a system call. Elsewhere
+the process id is compared. `fsspec._fork.hooks` sets it when the hooks of a child have run. Any thread
+may look.
 """
 
 from __future__ import annotations

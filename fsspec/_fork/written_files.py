@@ -15,7 +15,6 @@ raises like any other write, except at the end of the interpreter.
 from __future__ import annotations
 
 import io
-import os
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
