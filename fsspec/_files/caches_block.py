@@ -58,7 +58,7 @@ class BlockCache(BaseCache):
 
     def __init__(self, blocksize: int, fetcher: Fetcher, size: int, maxblocks: int = 32) -> None:
         super().__init__(blocksize, fetcher, size)
-        self.nblocks: int = -(-size // blocksize) if size else 0
+        self.nblocks: int = -(-(size or 0) // blocksize)
         self.maxblocks: int = as_number("maxblocks", maxblocks, "blocks")
         self._forget_blocks()
 

@@ -188,8 +188,7 @@ class FTPFileSystem(ServerFileSystem):
                 if entry is None or entry["type"] == "directory":
                     self._raise_refused(error, path)
                 found = [entry]
-            else:
-                self.dircache[path] = found
+            self.dircache[path] = found
         return list(found) if detail else sorted(entry["name"].rpartition("/")[2] for entry in found)
 
     def _reply_lines(self, command: str) -> Iterator[str]:
@@ -246,8 +245,8 @@ class FTPFileSystem(ServerFileSystem):
         return self._with_target(entry) if "destination" in entry else entry
 
     def _cached_entry(self, path: str) -> dict[str, Any] | None:
-        siblings = self.dircache.get(self._parent(path)) or ()
-        return next((entry for entry in siblings if entry["name"] == path), None)
+        listed = [*self.dircache.get(self._parent(path), ()), *self.dircache.get(path, ())]
+        return next((entry for entry in listed if entry["name"] == path), None)
 
     def _with_target(self, entry: dict[str, Any]) -> dict[str, Any]:
         """The entry of a link, with the size and type of its target."""
@@ -589,6 +588,7 @@ class FTPFile(AbstractBufferedFile):
     def discard(self) -> None:
         if self.autocommit:
             return
+        self.closed = True  # nothing is sent of it any more
         if self._held_parts is not None:
             self._held_parts = []
         elif self.offset is not None:

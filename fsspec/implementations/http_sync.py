@@ -463,7 +463,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         return self._page_entries(text, url)
 
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
-        """The URLs that match; of the wildcards only ``*`` and ``[..]``."""
+        """The URLs that match; of the wildcards only ``*`` and ``[..]``. Of ``"url/"`` what it lists."""
+        if path.endswith("/") and "?" not in path and not has_magic(path):
+            path += "*"
         plan = glob(self, path, maxdepth or None, **kwargs)  # 0 is no limit, as upstream
         return cast("Found", drive(self, plan))
 

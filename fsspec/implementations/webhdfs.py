@@ -443,6 +443,9 @@ class WebHDFile(AbstractBufferedFile):
         self.fs.mv(self.path, self.target)
 
     def discard(self) -> None:
-        if self.path != self.target and self.offset is not None:
+        if self.path == self.target:
+            return
+        self.closed = True  # nothing is sent of it any more
+        if self.offset is not None:
             with suppress(FileNotFoundError):
                 self.fs.rm_file(self.path)

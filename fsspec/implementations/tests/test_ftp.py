@@ -45,6 +45,13 @@ def fs(server):
 class TestFTP(RemoteTests):
     """Also with TLS."""
 
+    def test_a_file_that_is_discarded_while_it_is_open_leaves_nothing(self, server, fs):
+        for data in (b"1", b"0123456789" * 3):
+            with fs.open("/d/new", "wb", block_size=10, autocommit=False) as f:
+                f.write(data)
+                f.discard()
+            assert sorted(os.listdir(os.path.join(server.folder, "d"))) == ["a.txt", "sub"]
+
 
 # paths and connecting ---------------------------------------------------------------
 @pytest.mark.parametrize(
@@ -461,6 +468,12 @@ def test_the_cache_type_is_honoured(server, fs):
         assert f.cache.name == "all" and f.read() == b"hello world"
     with pytest.raises(ValueError, match="block"):
         fs.open("/d/a.txt", cache_type="block")
+
+
+def test_a_file_is_asked_for_once_to_be_removed_as_a_tree(server, fs):
+    fs.rm("/d/a.txt", recursive=True)
+    assert server.commands.count("MLST /d/a.txt") == 1
+    assert fs.ls("/d", detail=False) == ["sub"] and not fs.exists("/d/a.txt")
 
 
 def test_the_size_of_a_listed_file_is_not_asked_again(server, fs, tmp_path):

@@ -145,6 +145,7 @@ def test_ls_and_glob(http_server, fs, url):
     http_server.files["/dir/"] = b'<a href="a.txt">a</a><a href="b/">b</a>'
     assert fs.ls(url + "/dir/", detail=False) == [url + "/dir/a.txt", url + "/dir/b/"]
     assert fs.glob(url + "/dir/*.txt") == [url + "/dir/a.txt"]
+    assert fs.glob(url + "/dir/") == fs.ls(url + "/dir/", detail=False)
 
 
 def test_a_file_is_read_from_anywhere_and_pickled(fs, url):

@@ -175,6 +175,15 @@ def test_what_was_there_stays_where_nothing_was_written(server, fs):
     assert not fs.exists("/later")
 
 
+def test_a_file_that_is_discarded_while_it_is_open_leaves_nothing(server, fs):
+    fs.makedirs("/tmp")
+    for data in (b"1", b"0123456789" * 3):
+        with fs.open("/d/new", "wb", block_size=10, autocommit=False) as f:
+            f.write(data)
+            f.discard()
+        assert fs.find("/tmp") == [] and not fs.exists("/d/new")
+
+
 def test_a_transaction_shows_its_files_at_its_end_or_never(server, fs):
     fs.mkdir("/tmp")
     with fs.transaction:
