@@ -11,13 +11,15 @@ has others of those names. `guard` has it look up only public names and private 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import update_wrapper, wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fsspec._overriding import is_built_in, mark_built_in
-from fsspec._paths.paths import TAKING_ANY
+from fsspec._paths.paths import TAKING_ANY, trailing_sep
+from fsspec._plans.globbing import has_magic
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -108,7 +110,11 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
             return base(self, *given, **kwargs)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
-            return None if name == "get" else answer  # the method of caches returns None
+            if name not in ("get", "download"):
+                return answer
+            if answer is None and self.fs.async_impl:  # it found no file
+                _get_page(self, *given, **kwargs)
+            return None  # as the methods of caches
         finally:  # it may have been done in part
             if changed:
                 self._drop_copies(_given(changed, given, kwargs))
@@ -128,6 +134,15 @@ def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:
         or kwargs.get("mode") == "create"
         and has_own(cache, "exists", "info")
     )
+
+
+def _get_page(cache: Cache, rpath: Any, lpath: Any, recursive: bool = False, *args: Any, **kwargs: Any) -> None:
+    """Download a page that lists others, a folder for the target, where it is a file for the cache."""
+    if recursive or not isinstance(rpath, str) or trailing_sep(rpath) or has_magic(rpath):
+        return
+    if cache.info(rpath)["type"] == "file":
+        one = isinstance(lpath, str) and not trailing_sep(lpath) and not os.path.isdir(lpath)
+        cache.fs.get([rpath], [lpath] if one else lpath, False, *args, **kwargs)
 
 
 def delegate(cls: C) -> C:

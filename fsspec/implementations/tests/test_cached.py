@@ -850,6 +850,23 @@ def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_pat
     assert c.isfile(url + "sub")  # nobody says what it is
 
 
+@pytest.mark.parametrize("kind", ["simplecache", "filecache", "blockcache"])
+def test_a_page_that_lists_others_is_downloaded_as_the_file_that_it_is(kind, http_server, tmp_path):
+    page = b'<a href="x">x</a>'
+    http_server.files["/d"] = page
+    http_server.fault("/d", headers={"Content-Type": "text/html"})
+    c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path / "cache"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for target, written in (("new", "new"), ("folder", "folder/d")):
+        assert c.get(http_server.url + "/d", str(tmp_path / target)) is None
+        assert (tmp_path / written).read_bytes() == page
+    c.download(http_server.url + "/d", [str(tmp_path / "other")])
+    assert (tmp_path / "other").read_bytes() == page
+    c.get(http_server.url + "/d/", str(tmp_path / "none"))
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
 @pytest.mark.parametrize(
     "option, value",
