@@ -110,11 +110,11 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
             return base(self, *given, **kwargs)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
-            if name not in ("get", "download"):
+            if name != "get":
                 return answer
             if answer is None and self.fs.async_impl:  # it found no file
                 _get_page(self, *given, **kwargs)
-            return None  # as the methods of caches
+            return None  # as the method of caches
         finally:  # it may have been done in part
             if changed:
                 self._drop_copies(_given(changed, given, kwargs))
@@ -136,7 +136,9 @@ def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:
     )
 
 
-def _get_page(cache: Cache, rpath: Any, lpath: Any, recursive: bool = False, *args: Any, **kwargs: Any) -> None:
+def _get_page(
+    cache: Cache, rpath: Any, lpath: Any, recursive: bool = False, *args: Any, **kwargs: Any
+) -> None:
     """Download a page that lists others, a folder for the target, where it is a file for the cache."""
     if recursive or not isinstance(rpath, str) or trailing_sep(rpath) or has_magic(rpath):
         return

@@ -861,7 +861,7 @@ def test_a_page_that_lists_others_is_downloaded_as_the_file_that_it_is(kind, htt
     for target, written in (("new", "new"), ("folder", "folder/d")):
         assert c.get(http_server.url + "/d", str(tmp_path / target)) is None
         assert (tmp_path / written).read_bytes() == page
-    c.download(http_server.url + "/d", [str(tmp_path / "other")])
+    c.get(http_server.url + "/d", [str(tmp_path / "other")])
     assert (tmp_path / "other").read_bytes() == page
     c.get(http_server.url + "/d/", str(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
