@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import unquote
 
 from fsspec._version import __version__
 
@@ -15,6 +16,9 @@ _SOURCE = (
     ' "PATH-OF-THE-WHEEL" } into [tool.uv.sources], then uv lock'
 )
 _OVERRIDE = 'in pyproject.toml write override-dependencies = ["fsspec"] into [tool.uv], then uv lock'
+_UNKNOWN = "of unknown version"
+_FILE = re.compile(r"\bfsspec-(\d[\w.+]*?)(?=-py|\.tar\.|\.zip)")
+_TOLD = re.compile(r'__version__ = "([^"]+)"')
 
 
 def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
@@ -24,7 +28,7 @@ def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
     ``pyproject.toml``.
     """
     for name in LOCKS:
-        for version in sorted({str(one.get("version")) for one in _locked(folder / name)} - {__version__}):
+        for version in sorted({_version(one, folder) for one in _locked(folder / name)} - {__version__}):
             fix = _SOURCE if name == "uv.lock" else "lock the wheel of this package, as a file or a URL"
             yield f"{name} installs fsspec {version}: it replaces this one at the next sync", fix
     for path in sorted([*folder.glob("*requirements*.txt"), *folder.glob("*constraints*.txt")]):
@@ -68,7 +72,7 @@ def _overrides(project: dict[str, Any]) -> list[str]:
 def is_kept_by_uv(folder: Path) -> bool:
     """Whether uv installs this package in this project, whatever others require."""
     return any(
-        one.get("version") == __version__
+        _version(one, place) == __version__
         for place in (folder, *folder.parents)
         for one in _locked(place / "uv.lock")
     )
@@ -91,12 +95,34 @@ def _locked(path: Path) -> list[dict[str, Any]]:
     return [entry for entry in entries if entry.get("name") == "fsspec"]
 
 
+def _version(entry: dict[str, Any], folder: Path) -> str:
+    """The version that an entry of a lock file in ``folder`` installs.
+
+    pdm leaves out the local part of a version, pip and uv the version of a file, a folder or a repository.
+    """
+    version = str(entry.get("version", _UNKNOWN))
+    if version not in (__version__.partition("+")[0], _UNKNOWN):
+        return version
+    file = _FILE.search(unquote(str(entry)))
+    if file:
+        return file[1]
+    tree = entry.get("path", entry.get("directory", {}).get("path"))
+    if tree is not None:
+        told = _TOLD.search(_text(folder / tree / "fsspec" / "_version.py"))
+        return told[1] if told else version
+    return __version__ if "git" in entry or "vcs" in entry else version  # which one it is shows nowhere
+
+
 def _pins(path: Path) -> list[str]:
+    return re.findall(r"^fsspec\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#\\]+)", _text(path), re.MULTILINE)
+
+
+def _text(path: Path) -> str:
+    """What a file says; nothing where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError):
-        return []
-    return re.findall(r"^fsspec\s*(?:\[[^\]]*\])?\s*===?\s*([^\s;#\\]+)", text, re.MULTILINE)
+        return ""
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -105,6 +131,6 @@ def _toml(path: Path) -> dict[str, Any]:
     except ImportError:
         return {}
     try:
-        return cast("dict[str, Any]", tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return cast("dict[str, Any]", tomllib.loads(_text(path)))
+    except ValueError:
         return {}

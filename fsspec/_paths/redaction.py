@@ -15,6 +15,8 @@ _MAY_BE_SECRET = re.compile(
     r"pass|secret|token|key|auth|cred|sas|sign|connection_string|header|cookie|session", re.IGNORECASE
 )
 
+_QUERY = re.compile(r"\?(?=\S*\w)\S+")  # not what ends a sentence
+
 
 def is_secret(name: object) -> bool:
     """Whether an option of that name may hold what should not be shown or stored. The last word of the name
@@ -32,7 +34,7 @@ def redact_options(value: object, name: str = "") -> object:
     if _MAY_BE_SECRET.search(name):
         return "(hidden)"
     if isinstance(value, str):
-        return re.sub(r"[^/\s'\"]*:[^/@\s]*@", "(hidden)@", re.sub(r"\?\S*", "?(hidden)", value))
+        return re.sub(r"[^/\s'\"]*:[^/@\s]*@", "(hidden)@", _QUERY.sub("?(hidden)", value))
     return value
 
 
@@ -71,7 +73,7 @@ def redact_paths(paths: Any) -> Any:
 
 _FRAGMENT_VALUES = re.compile("=[^&]+")
 _QUERY_VALUES = re.compile(r"""([?&;#][^=&\s'"<>()]*=)[^&\s'"<>()]+""")
-_QUERY_WORD = re.compile(r"""(://[^\s?#'"<>()]*\?)[^=\s'"<>():]+(?![^\s'"<>():])""")
+_QUERY_WORD = re.compile(r"""(://[^\s?#'"<>()]*\?)(?=[^\s'"<>():]*\w)[^=\s'"<>():]+(?![^\s'"<>():])""")
 _CREDENTIALS = re.compile(r"""(://)[^/?#\s'"]+@""")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -375,6 +376,13 @@ UV = '[tool.uv]\noverride-dependencies = ["fsspec==2026.9.0"]\n'
 UV_SOURCE = '[tool.uv.sources]\nfsspec = { path = "wheels/fsspec.whl" }\n'
 OWN = '[project]\ndependencies = ["pandas"]\n'
 LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry = "https://index/simple" }\n'
+OURS = quote(f"fsspec-{fsspec.__version__}-py3-none-any.whl")
+PDM = LOCKED[: LOCKED.index("source")].replace("VERSION", "2026.9.0")
+PYLOCK = '[[packages]]\nname = "fsspec"\n'
+FOLDERS = {
+    "pdm.lock": PDM + 'path = "./clone"\n',
+    "pylock.toml": PYLOCK + 'directory = { path = "clone", editable = false }\n',
+}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="needs tomllib")
@@ -387,6 +395,16 @@ LOCKED = '[[package]]\nname = "fsspec"\nversion = "VERSION"\nsource = { registry
         ("uv.lock", "no toml", ""),
         ("poetry.lock", LOCKED.replace("VERSION", "2026.7.0"), "poetry.lock installs fsspec 2026.7.0"),
         ("pylock.toml", LOCKED.replace("package", "packages").replace("VERSION", "2026.7.0"), "pylock.toml"),
+        ("pdm.lock", PDM + f'path = "./wheels/{unquote(OURS)}"\n', ""),
+        ("pdm.lock", PDM + f'url = "https://host/{OURS}"\n', ""),
+        ("pdm.lock", PDM + f'url = "https://host/{OURS.replace("fork.", "fork.9")}"\n', "2026.9.0+fork.9"),
+        ("pdm.lock", PDM + 'git = "https://host/repository"\nrevision = "0"\n', ""),
+        ("pdm.lock", PDM + 'files = [{file = "fsspec-2026.9.0-py3-none-any.whl"}]\n', "fsspec 2026.9.0:"),
+        ("pdm.lock", PDM + 'files = [{file = "fsspec-2026.9.0.tar.gz"}]\n', "fsspec 2026.9.0:"),
+        ("pylock.toml", PYLOCK + f'archive = {{ url = "file:///wheels/{OURS}" }}\n', ""),
+        ("pylock.toml", PYLOCK + 'archive = { path = "fsspec-2026.7.0.tar.gz" }\n', "fsspec 2026.7.0:"),
+        ("pylock.toml", PYLOCK + 'vcs = { type = "git", url = "https://host/a", commit-id = "0" }\n', ""),
+        ("pylock.toml", PYLOCK + 'directory = { path = "nowhere" }\n', "fsspec of unknown version:"),
         ("pyproject.toml", UV, "names no source"),
         ("pyproject.toml", UV + UV_SOURCE, ""),
         ("pyproject.toml", OWN + UV_SOURCE, "no effect"),
@@ -406,6 +424,18 @@ def test_what_a_project_is_going_to_install_is_reported(stage, name, text, outpu
     (stage.folder / name).write_text(text)
     found = stage.run().of("project", "warning")
     assert output in found if output else not found
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs tomllib")
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_a_project_has_locked_is_asked_for_its_version(stage, name):
+    (stage.folder / name).write_text(FOLDERS[name])
+    tree = stage.folder / "clone" / "fsspec"
+    tree.mkdir(parents=True)
+    (tree / "_version.py").write_text(f'__version__ = "{fsspec.__version__}"\n')
+    assert not stage.run().of("project", "warning")
+    (tree / "_version.py").write_text('__version__ = "2026.7.0"\n')
+    assert "installs fsspec 2026.7.0" in stage.run().of("project", "warning")
 
 
 def test_a_strict_look_at_a_project_fails_where_something_would_bring_upstream_back(stage):

@@ -46,6 +46,7 @@ def test_urls_within_a_text():
     assert redact_text(text) == "cannot connect to http://host/a?sig=... (after 'http://h/?t=...')"
     text = "(http://me:p@ss@host/a?sigabc), http://h/?sigabc really?"
     assert redact_text(text) == "(http://host/a?...), http://h/?... really?"
+    assert redact_text("is http://h/a?, or http://h/b? meant?") == "is http://h/a?, or http://h/b? meant?"
 
 
 @pytest.mark.parametrize("name", ["key", "account_key", "sas-token", "Authorization", "connection_string"])
@@ -69,6 +70,11 @@ def test_options_in_a_report():
         "aws_access_key_id": "(hidden)",
         "client_kwargs": {"endpoint_url": "http://(hidden)@h/?(hidden)"},
     }
+
+
+@pytest.mark.parametrize("text", ["is 'a' meant?", "is it?\nno", "(is it?), or 'http://h/x?'", "why?!"])
+def test_what_ends_a_sentence_of_a_report_is_no_query(text):
+    assert redact_options(text) == text
 
 
 def test_values_of_options_in_a_text():
