@@ -170,31 +170,21 @@ def check_installation(found: Diagnosis) -> None:
         return
     versions = sorted({d.version for d in metadata.distributions(name="fsspec")})
     if not versions:
-        found.add(
-            NOTE, "package", "no installed distribution is named fsspec: it is imported from a source tree"
-        )
+        text = "no installed distribution is named fsspec: it is imported from a source tree"
+        found.add(NOTE, "package", text)
     elif fsspec.__version__ not in versions:
-        found.add(
-            PROBLEM,
-            "package",
+        text = (
             f"installed is fsspec {' and '.join(versions)}, imported is {fsspec.__version__} from {here}: "
-            "other programs of this environment may get the other one",
-            _reinstall(),
+            "other programs of this environment may get the other one"
         )
+        found.add(PROBLEM, "package", text, _reinstall())
     elif len(versions) > 1:
-        found.add(
-            WARNING,
-            "package",
-            f"several versions are recorded as installed: {', '.join(versions)}",
-            f"{_pip()} uninstall fsspec until nothing is left, then install this one again",
-        )
+        text = f"several versions are recorded as installed: {', '.join(versions)}"
+        fix = f"{_pip()} uninstall fsspec until nothing is left, then install this one again"
+        found.add(WARNING, "package", text, fix)
     for other in _other_copies(here):
-        found.add(
-            WARNING,
-            "package",
-            f"another fsspec lies at {other}, and is imported where the path is searched in another order",
-            f"remove it, or the entry {other.parent} of the path",
-        )
+        text = f"another fsspec lies at {other}, and is imported where the path is searched in another order"
+        found.add(WARNING, "package", text, f"remove it, or the entry {other.parent} of the path")
 
 
 def _is_of_current_folder(tree: Path) -> bool:
@@ -208,24 +198,16 @@ def _elsewhere(found: Diagnosis, here: Path, tree: Path) -> None:
     found.add(NOTE, "package", "it is imported from the current folder, a source tree")
     other = next(_other_copies(here), None)
     if other is None:
-        found.add(
-            WARNING,
-            "package",
-            "programs that are started in another folder find no fsspec",
-            f"{_pip()} install {tree}",
-        )
+        text = "programs that are started in another folder find no fsspec"
+        found.add(WARNING, "package", text, f"{_pip()} install {tree}")
         return
     versions = {d.version for d in metadata.distributions(name="fsspec", path=[str(other.parent)])}
     version = " and ".join(sorted(versions)) or "of unknown version"
     if versions == {fsspec.__version__}:
         found.add(OK, "package", f"programs that are started in another folder import {version}, {other}")
     else:
-        found.add(
-            PROBLEM,
-            "package",
-            f"programs that are started in another folder import fsspec {version}, {other}",
-            _reinstall(str(tree)),
-        )
+        text = f"programs that are started in another folder import fsspec {version}, {other}"
+        found.add(PROBLEM, "package", text, _reinstall(str(tree)))
 
 
 def _pip() -> str:
@@ -270,17 +252,13 @@ def _dependants(found: Diagnosis) -> None:
                     f"{distribution.metadata['Name']} {distribution.version} needs fsspec{named[1].strip()}"
                 )
     if bad and is_kept_by_uv(Path.cwd()):
-        found.add(
-            OK, "dependants", f"{'; '.join(sorted(set(bad)))}, but uv.lock keeps this one: so does uv sync"
-        )
+        text = f"{'; '.join(sorted(set(bad)))}, but uv.lock keeps this one: so does uv sync"
+        found.add(OK, "dependants", text)
         return
     for text in sorted(set(bad)):
-        found.add(
-            WARNING,
-            "dependants",
-            f"{text}: the next install or upgrade of it replaces this fsspec by upstream's",
-            f"install its version for fsspec {FOLLOWS} (such as s3fs=={FOLLOWS}), then {_reinstall()}",
-        )
+        text = f"{text}: the next install or upgrade of it replaces this fsspec by upstream's"
+        fix = f"install its version for fsspec {FOLLOWS} (such as s3fs=={FOLLOWS}), then {_reinstall()}"
+        found.add(WARNING, "dependants", text, fix)
     if not bad:
         found.add(OK, "dependants", "no installed package asks for another version of fsspec")
 
@@ -345,13 +323,12 @@ def _fork_mode(found: Diagnosis) -> None:
         unclear = f"{source} is neither on (1, true, yes, on) nor off (0, false, no, off): it counts as off"
         found.add(WARNING, "forks", unclear, "FSSPEC_FORK_RESET=1")
     else:
-        found.add(
-            NOTE,
-            "forks",
+        text = (
             "not opted in: a child that uses what it inherited gets ForkError (the parent is safe all the "
-            f"same); processes start by {method}",
-            "FSSPEC_FORK_RESET=1 before the program starts, or fsspec.asyn.reset_after_fork() in each child",
+            f"same); processes start by {method}"
         )
+        fix = "FSSPEC_FORK_RESET=1 before the program starts, or fsspec.asyn.reset_after_fork() in each child"
+        found.add(NOTE, "forks", text, fix)
 
 
 def _hazards(found: Diagnosis) -> None:
@@ -363,23 +340,18 @@ def _hazards(found: Diagnosis) -> None:
     torch = sys.modules.get("torch")
     cuda = getattr(torch, "cuda", None)
     if cuda is not None and cuda.is_initialized():
-        found.add(
-            WARNING,
-            "hazards",
-            "CUDA is initialised, which no forked child can use",
-            "fork before the first use of CUDA, or start workers by spawn",
-        )
+        text = "CUDA is initialised, which no forked child can use"
+        found.add(WARNING, "hazards", text, "fork before the first use of CUDA, or start workers by spawn")
     ours = {"fsspecIO"}
     others = sorted(
         t.name for t in threading.enumerate() if t is not threading.main_thread() and t.name not in ours
     )
     if others:
-        found.add(
-            NOTE,
-            "hazards",
+        text = (
             f"{len(others)} threads of the program run ({', '.join(others[:5])}): locks that they hold "
-            "as the process forks stay locked in the child",
+            "as the process forks stay locked in the child"
         )
+        found.add(NOTE, "hazards", text)
     if len(found.findings) == before:
         found.add(OK, "hazards", "nothing is loaded here that is known to break forked children")
 
@@ -397,17 +369,13 @@ def _configuration(found: Diagnosis) -> None:
     if not sources:
         found.add(OK, "configuration", f"none (looked in {folder} and for variables FSSPEC_...)")
     if "FSSPEC_CONFIG_DIR" in os.environ and not folder.is_dir():
-        found.add(
-            NOTE,
-            "configuration",
-            f"FSSPEC_CONFIG_DIR is {str(folder)!r}, where no folder is: no file was read",
-        )
+        text = f"FSSPEC_CONFIG_DIR is {str(folder)!r}, where no folder is: no file was read"
+        found.add(NOTE, "configuration", text)
     for source in sources:
         found.add(OK, "configuration", f"from {source}")
     for protocol, options in sorted(config.conf.items()):
-        found.add(
-            OK, "configuration", f"{protocol}: {json.dumps(redact_options(options, protocol), default=repr)}"
-        )
+        text = f"{protocol}: {json.dumps(redact_options(options, protocol), default=repr)}"
+        found.add(OK, "configuration", text)
         try:
             config.apply_config(fsspec.get_filesystem_class(protocol), {})
         except ImportError:
@@ -422,9 +390,8 @@ def _state(found: Diagnosis) -> None:
     bridge = sys.modules.get("fsspec._loop.bridge")
     loop = bridge.loop[0] if bridge else None
     if loop is None:
-        found.add(
-            OK, "loop", "no event loop of fsspec is running yet; the first awaitable filesystem starts it"
-        )
+        text = "no event loop of fsspec is running yet; the first awaitable filesystem starts it"
+        found.add(OK, "loop", text)
     else:
         found.add(OK, "loop", f"{'running' if loop.is_running() else 'not running'}: {type(loop).__name__}")
     live = sorted({type(obj).__name__ for obj in hooks.registered()} - {Owned.__name__})

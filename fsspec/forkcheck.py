@@ -196,9 +196,8 @@ class _Trial:
         if self.child == "uses it":  # while the parent reads there may be one for a moment
             results[""] = forked.named_shares(SHARES, sockets)
             results["open file"] = "" if results[""] else forked.named_shares(FILE_SHARES, of_file)
-        if (
-            not any(results.values()) or results[""] and self.subject.declares()
-        ):  # then it is held, and not used
+        # then it is held, and not used
+        if not any(results.values()) or results[""] and self.subject.declares():
             for handle in self.handles:
                 result = self.act(handle)(boxes[handle.name])
                 if result:

@@ -66,9 +66,8 @@ class Subject:
     def renew(self) -> str:
         """Take another instance, which no child has harmed; what is wrong with its first read."""
         if not self.outside:
-            self.others = (
-                forked.open_sockets()
-            )  # also those of handles before, which a thread that hangs may have
+            # also those of handles before, which a thread that hangs may have
+            self.others = forked.open_sockets()
         self.fs = self.open_url()[0]
         return parent_problem(self.cat, [self.fs], self.wanted)
 

@@ -319,9 +319,8 @@ class MMapCache(BaseCache):
     def _begin_empty(self) -> None:
         own(self)
         self._is_private = False
-        self._blocks_apart: dict[
-            int, tuple[bytes, int]
-        ] = {}  # blocks that are not in the file: in what, from where
+        # blocks that are not in the file: in what, from where
+        self._blocks_apart: dict[int, tuple[bytes, int]] = {}
         self._read_to = -1  # where the last read ended
         self.refuses: bool = False  # whether the file could not be written
         self._file_descriptor = -1  # not a file object, which would warn when collected in a cycle

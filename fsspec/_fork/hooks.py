@@ -437,16 +437,8 @@ def _forget_fork() -> None:
 
 
 deferred: list[Callable[[], None]] = []
-"""What is to be done when a fork returns to the program; see `defer`."""
-
-
-def defer(task: Callable[[], None]) -> None:
-    """Call ``task`` when the fork has returned to the program; for hooks of the parent.
-
-    Python 3.13 counts threads after the hooks, and would warn at each fork of a thread that a
-    hook has started.
-    """
-    deferred.append(task)
+"""What hooks of the parent have done when a fork has returned to the program: Python 3.13 counts threads after
+the hooks, and would warn at each fork of a thread that a hook has started."""
 
 
 def run_deferred(*_: Any) -> int:

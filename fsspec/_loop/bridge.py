@@ -292,9 +292,8 @@ def sync(
             " thread that calls, where awaitable filesystems do not work: use threads (gunicorn's gthread) or"
             " fsspec.implementations.http_sync"
         )
-    if (
-        "otel" in config.conf and timeout is None
-    ):  # finalizers, which the program does not call, pass a timeout
+    # finalizers, which the program does not call, pass a timeout
+    if "otel" in config.conf and timeout is None:
         with span(getattr(func, "__qualname__", type(func).__qualname__)):
             result: T = _run(_Job(loop, func, args, kwargs), timeout)
     else:

@@ -47,9 +47,8 @@ _held: list[_Hold] = []
 _fork_lock = ForkLock(by_itself=False)  # held while a fork stops and resumes the loops
 _foreign = hooks.Registry()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
-_connecting_elsewhere: list[
-    socket.socket
-] = []  # sockets that other threads were about to connect at the fork
+# sockets that other threads were about to connect at the fork
+_connecting_elsewhere: list[socket.socket] = []
 _queued_on: list[object] = []  # their loops, since one of uvloop does not expose its thread
 _has_asynchronous = False  # whether instances may live on loops that were not recorded
 _deadline = 0.0  # for bringing loops to rest
@@ -210,7 +209,7 @@ def _wake() -> None:
         if io.is_held():
             hooks.attempt("waking a loop", io.wake)
         else:
-            hooks.defer(io.wake)
+            hooks.deferred.append(io.wake)
     _resting.clear()
 
 

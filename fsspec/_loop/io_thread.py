@@ -336,9 +336,8 @@ class IOThread:
                 return False
             self._here = True
         outer = asyncio._get_running_loop()
-        swap: Any = getattr(
-            asyncio.tasks, "_swap_current_task", None
-        )  # needed where the fork is within a task
+        # needed where the fork is within a task
+        swap: Any = getattr(asyncio.tasks, "_swap_current_task", None)
         task = swap(outer, None) if swap is not None and outer is not None else None
         asyncio._set_running_loop(None)
         resting, self.loop.resting = self.loop.resting, (threading.get_ident(),)

@@ -78,9 +78,8 @@ def async_gen_wrapper(
         finally:
             close = None if ended else getattr(items, "aclose", None)
             if close is not None and is_mine(following) and not owner.loop.is_closed():
-                home["sync"](
-                    owner.loop, close
-                )  # else the generator belongs to the parent, and is left as it is
+                # else the generator belongs to the parent, and is left as it is
+                home["sync"](owner.loop, close)
 
     return wrapper
 

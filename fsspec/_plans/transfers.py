@@ -68,10 +68,6 @@ def paired(sources: list[str], targets: list[str]) -> list[tuple[str, str]]:
     return list(zip(sources, targets))
 
 
-def _raise_failures(answers: list[Any], ignore_missing: bool) -> None:
-    raise_first(a for a in answers if not (ignore_missing and isinstance(a, FileNotFoundError)))
-
-
 def _sources(
     fs: Filesystem,
     source: str | list[str],
@@ -359,7 +355,7 @@ def get(
     transfers = Downloads("get_file", pairs, callback, kwargs)
     transfers.passed, transfers.folders, transfers.in_place = passed, folders, writes_in_place(fs)
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
-    _raise_failures(answers, ignore)
+    raise_first(a for a in answers if not (ignore and isinstance(a, FileNotFoundError)))
     return answers
 
 

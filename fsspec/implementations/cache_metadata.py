@@ -85,9 +85,8 @@ class CacheMetadata:
         self.cached_files: list[Table] = [{} for _ in storage]
         self._read_signatures: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed_details: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
-        self._written_texts: dict[
-            str, str
-        ] = {}  # entries of the table that is written, as they were written last
+        # entries of the table that is written, as they were written last
+        self._written_texts: dict[str, str] = {}
         self._copy_source: Source | None = None  # of the cache: what its entries note
         self.lock: threading.RLock = threading.RLock()
         self._lock_depth = 0
@@ -109,9 +108,8 @@ class CacheMetadata:
                 with nullcontext() if self._lock_depth > 1 else _locked_folder(self._storage[-1]):
                     yield
             finally:
-                self._lock_depth = max(
-                    0, self._lock_depth - 1
-                )  # it began anew where the process was forked within
+                # it began anew where the process was forked within
+                self._lock_depth = max(0, self._lock_depth - 1)
 
     def add_folder(self, path: str) -> None:
         """Have one more folder: it is the one that is written from now on."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 import errno
 import logging
-import stat
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
@@ -20,7 +19,7 @@ from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
 from fsspec._overriding import default, is_built_in, unlike_base
 from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
-from fsspec.implementations._remote.server import ServerFileSystem
+from fsspec.implementations._remote.server import ServerFileSystem, stat_entry
 from fsspec.implementations._remote.sftp_link import LOST, SFTPLink, log_in, receive, send, size_by_handle
 from fsspec.implementations._remote.writing import Handle, SeekableWriting, UpdatedFile, check_mode, update
 
@@ -272,17 +271,7 @@ class SFTPFileSystem(ServerFileSystem):
 
 
 def _entry(attr: paramiko.SFTPAttributes, name: str) -> dict[str, Any]:
-    mode = attr.st_mode or stat.S_IFREG
-    kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
-    return {
-        "name": name,
-        "size": attr.st_size,
-        "type": kind,
-        "uid": attr.st_uid,
-        "gid": attr.st_gid,
-        "time": _utc_time(attr.st_atime),
-        "mtime": _utc_time(attr.st_mtime),
-    }
+    return stat_entry(name, attr, attr.st_size, _utc_time)
 
 
 def _utc_time(seconds: float | None) -> datetime.datetime | None:

@@ -26,7 +26,7 @@ from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import lost_server, refusal
-from fsspec.implementations._remote.server import ServerFileSystem
+from fsspec.implementations._remote.server import ServerFileSystem, stat_entry
 from fsspec.implementations._remote.smb_link import LOST, SMBLink
 from fsspec.implementations._remote.writing import Handle, SeekableWriting, UpdatedFile, check_mode, update
 
@@ -331,17 +331,7 @@ def _refusal_of(status: int, path: str) -> OSError:
 
 
 def _entry(status: smbclient.SMBStatResult, name: str) -> dict[str, Any]:
-    mode = status.st_mode
-    kind = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file"
-    return {
-        "name": name,
-        "size": 0 if kind == "directory" else status.st_size,
-        "type": kind,
-        "uid": status.st_uid,
-        "gid": status.st_gid,
-        "time": status.st_atime,
-        "mtime": status.st_mtime,
-    }
+    return stat_entry(name, status, 0 if stat.S_ISDIR(status.st_mode) else status.st_size, float)
 
 
 def _utc_time(seconds: float) -> datetime.datetime:

@@ -142,9 +142,8 @@ class BlockSource:
         try:
             data = fetch(start, end)
         except OSError as error:
-            if (
-                type(error).__name__ == "FileExpired"
-            ):  # s3fs: its cached entry is outdated, or the file has changed
+            # s3fs: its cached entry is outdated, or the file has changed
+            if type(error).__name__ == "FileExpired":
                 self.fs.invalidate_cache(self.path)
                 self._on_stale()
             raise

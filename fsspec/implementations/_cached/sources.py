@@ -102,9 +102,8 @@ def _place(name: str, value: Any, protocol: Any) -> Any:
     """One such option, without credentials, as what JSON can hold."""
     if isinstance(value, AbstractFileSystem):
         return _described(value)
-    if hasattr(value, "fs") and isinstance(
-        getattr(value, "path", None), str
-    ):  # an open file, or an `OpenFile`
+    # an open file, or an `OpenFile`
+    if hasattr(value, "fs") and isinstance(getattr(value, "path", None), str):
         return [_place(name, value.fs, None), value.path]
     if isinstance(value, (str, os.PathLike)):
         text = os.fspath(value)

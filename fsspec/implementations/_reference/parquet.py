@@ -517,10 +517,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             else:
                 self.write(field, record, base_url, storage_options)
         fs, root = self._target_folder(base_url, storage_options)
-        if self._metadata_changed or (fs, root) != (
-            self.fs,
-            self.root,
-        ):  # others may have changed it meanwhile
+        # others may have changed it meanwhile
+        if self._metadata_changed or (fs, root) != (self.fs, self.root):
             put_whole(fs, f"{root}/{_METADATA}", self._metadata_document())
         self._metadata_changed = False
 

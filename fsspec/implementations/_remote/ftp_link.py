@@ -178,7 +178,7 @@ class FTPLink(ClientLink):
         self.ftp: Any = None
         self.unknown: set[str] = set()  # commands that the server does not support
         self._typed: tuple[Any, str] = None, ""  # a client, and the type of transfers that it has set
-        self._begun = False
+        self.upload_begun = False  # whether the last upload has begun to change its target
 
     def _connected(self) -> bool:
         ftp = self.ftp
@@ -220,7 +220,7 @@ class FTPLink(ClientLink):
                 try:
                     return self._run_once(operation)
                 except LOST as error:
-                    if fresh or not repeat or self._begun or isinstance(error, (TimeoutError, _Local)):
+                    if fresh or not repeat or self.upload_begun or isinstance(error, (TimeoutError, _Local)):
                         raise
                 self.refresh()
                 return self._run_once(operation)
@@ -233,7 +233,7 @@ class FTPLink(ClientLink):
                 raise OSError(f"the FTP server {self.name} does not keep to the protocol: {error}") from error
 
     def _run_once(self, operation: Callable[[Any], T]) -> T:
-        self._begun = False
+        self.upload_begun = False
         ftp = self.ftp
         try:
             return operation(ftp)
@@ -281,7 +281,7 @@ class FTPLink(ClientLink):
 
     def _data(self, ftp: ftplib.FTP, command: str, rest: int = 0) -> socket.socket:
         if not ftp.passiveserver or type(ftp).ntransfercmd not in _PLAIN:
-            self._begun = not command.startswith(_READING)
+            self.upload_begun = not command.startswith(_READING)
             return sockets.watch(ftp.ntransfercmd(command, rest or None)[0])
         host, port = ftp.makepasv()
         timeout = ftp.timeout if isinstance(ftp.timeout, (int, float)) else socket.getdefaulttimeout()
@@ -289,7 +289,7 @@ class FTPLink(ClientLink):
         try:
             if rest:
                 ftp.sendcmd(f"REST {rest}")
-            self._begun = not command.startswith(_READING)
+            self.upload_begun = not command.startswith(_READING)
             reply = ftp.sendcmd(command)
             if reply[0] == "2":  # some servers send 2xx before 1xx
                 reply = ftp.getresp()
@@ -314,7 +314,7 @@ class FTPLink(ClientLink):
             done = False
             with conn:
                 while data := conn.recv(CHUNK):
-                    self._begun = True
+                    self.upload_begun = True
                     try:
                         take(data)
                     except TransferDone:
@@ -354,11 +354,6 @@ class FTPLink(ClientLink):
             ftp.voidresp()
 
         self.run(transfer, repeat=True)
-
-    @property
-    def upload_begun(self) -> bool:
-        """Whether the last upload has begun to change its target."""
-        return self._begun
 
 
 class _Local(OSError):

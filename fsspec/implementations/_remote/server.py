@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
 
     Send = Callable[[BinaryWriter, Callback], None]
     """Writes a remote file to another, and updates the callback."""
+
+
+def stat_entry(name: str, status: Any, size: int | None, when: Callable[[Any], Any]) -> dict[str, Any]:
+    """The entry of what a server's ``stat`` says; ``when``: what is given for a time in seconds."""
+    mode = status.st_mode or stat.S_IFREG
+    return {
+        "name": name,
+        "size": size,
+        "type": "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file",
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+        "time": when(status.st_atime),
+        "mtime": when(status.st_mtime),
+    }
 
 
 class ServerFileSystem(AbstractFileSystem):

@@ -202,9 +202,6 @@ class _Pieces:
         number = self.sftp._async_request(self, CMD_READ, self.handle, int64(start), length)
         self.expected[number] = start
 
-    def await_one(self) -> None:
-        self.sftp._read_response()
-
     def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
         start = self.expected.pop(number)
         if kind == CMD_DATA:
@@ -224,10 +221,10 @@ def receive(sftp: paramiko.SFTPClient, remote: paramiko.SFTPFile, start: int, le
     begins = range(start, start + length, PACKET)
     for begin in begins:
         if len(pieces.expected) >= UNDER_WAY:
-            pieces.await_one()
+            sftp._read_response()
         pieces.ask(begin, min(PACKET, start + length - begin))
     while pieces.expected:
-        pieces.await_one()
+        sftp._read_response()
     if pieces.failed is not None:
         raise pieces.failed
     out = bytearray()
