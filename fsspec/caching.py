@@ -288,14 +288,8 @@ class AdaptiveReadaheadCache(BaseCache):
         from fsspec._loop.bridge import get_loop
         from fsspec.prefetcher import BackgroundPrefetcher, threaded
 
-        return BackgroundPrefetcher(
-            threaded(self._fetch_uncached),
-            self.size,
-            self.concurrency,
-            self.max_prefetch_size,
-            get_loop(),
-            self.min_prefetch_size,
-        )
+        how = self.concurrency, self.max_prefetch_size, get_loop(), self.min_prefetch_size
+        return BackgroundPrefetcher(threaded(self._fetch_uncached), self.size, *how)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         start, end = self._clip_range(start, end)

@@ -240,7 +240,6 @@ def leave(job: Job, box: list[Any]) -> None:
 
 
 def kill(job: Job, box: list[Any]) -> None:
-    """Be killed."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -216,11 +216,9 @@ class Joining:
         self._file.write(part)
 
     def part(self) -> bytes:
-        """What is there."""
         return self._file.getvalue()
 
     def ended(self, rest: bytes | memoryview) -> bytes:
-        """The part and the rest."""
         self._file.write(rest)
         return self._file.getvalue()
 

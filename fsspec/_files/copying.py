@@ -148,7 +148,6 @@ class _Copying:
             self.copy_in_blocks(size)
 
     def check_cancelled(self) -> None:
-        """Raise `_Stopped` if the copy was cancelled."""
         if self.stop.is_set():
             raise _Stopped(self.path)
 

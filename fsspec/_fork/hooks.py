@@ -437,8 +437,8 @@ def _forget_fork() -> None:
 
 
 deferred: list[Callable[[], None]] = []
-"""What hooks of the parent have done when a fork has returned to the program: Python 3.13 counts threads after
-the hooks, and would warn at each fork of a thread that a hook has started."""
+"""What hooks of the parent have done when a fork has returned to the program: Python 3.13 counts threads
+after them, and would warn of a thread that one has started."""
 
 
 def run_deferred(*_: Any) -> int:

@@ -102,7 +102,6 @@ _GONE = "this event loop belongs to the process that this one was forked from"
 
 
 def abandoned_class(cls: type) -> type[Any]:
-    """The class that an abandoned loop of class ``cls`` gets."""
     return variant(cls, _Abandoned)
 
 

@@ -58,7 +58,6 @@ def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[s
 
 
 def check_depth(maxdepth: Depth) -> None:
-    """Raise ValueError for a depth below 1."""
     if maxdepth is not None and maxdepth < 1:
         raise ValueError(f"maxdepth is {maxdepth}; it has to be at least 1, or None for all levels")
 
@@ -162,7 +161,6 @@ class _Visit(NamedTuple):
 
 
 def listings(folders: list[str], kwargs: Options) -> PlanOf[list[Any]]:
-    """The listing of each folder, or the exception that it raises."""
     calls = (call("ls", folder, detail=True, **kwargs) for folder in folders)
     return together(calls, len(folders), return_exceptions=True)
 

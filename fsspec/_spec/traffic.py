@@ -33,5 +33,4 @@ class Traffic:
         return {"pid": os.getpid(), "requests": self.requests, "retries": self.retries, "bytes": self.bytes}
 
     def of_cache(self) -> dict[str, int]:
-        """The counters of a cache."""
         return {"pid": os.getpid(), "hits": self.hits, "misses": self.misses}

@@ -287,7 +287,6 @@ class CacheMetadata:
             )
 
     def _with_source(self, path: str, detail: Detail) -> Detail:
-        """An entry with its source."""
         return detail if self._copy_source is None else {**detail, "source": self._copy_source.note(path)}
 
     def _enter_detail(self, key: str, detail: Detail) -> None:

@@ -153,11 +153,8 @@ class SMBFileSystem(ServerFileSystem):
                 self._server_link.disconnect()
                 if attempt == last:
                     text = f"the SMB server {self.host}:{self._port}: {error}"
-                    kind = next(
-                        k
-                        for k in (ValueError, smbprotocol.exceptions.SMBException, OSError)
-                        if isinstance(error, k)
-                    )
+                    kinds = ValueError, smbprotocol.exceptions.SMBException, OSError
+                    kind = next(kind for kind in kinds if isinstance(error, kind))
                     raise lost_server(error, text, kind) from error
             longer = 1 + (self.register_session_retry_factor - 1) * attempt / max(1, last - 1)
             time.sleep(self.register_session_retry_wait * longer)

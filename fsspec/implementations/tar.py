@@ -117,7 +117,6 @@ class TarFileSystem(FileArchive):
         return None if named in _MAGIC.values() else named
 
     def _decompress_archive(self) -> ArchiveBytes:
-        """The archive's bytes, decompressed."""
         source = self._archive_bytes
         assert source is not None
         if self.compression is None:

@@ -148,7 +148,6 @@ class ArchiveBytes:
             return file_size(self._current()) - self.start
 
     def close(self) -> None:
-        """Close the file."""
         self.file.close()
 
     def _open_descriptor(self) -> int:

@@ -390,7 +390,6 @@ class Cache(ChainedFileSystem):
             logger.debug("%s: %s", redact_url(path), "in the cache" if hit else "not in the cache")
 
     def _note_use(self, fn: str) -> None:
-        """Note the use of a copy, for the limits."""
         if self._cache_limits is not None:
             self._cache_limits.note_use(fn)
 

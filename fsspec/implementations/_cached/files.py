@@ -171,7 +171,6 @@ class BlockSource:
 
 
 def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> AbstractBufferedFile:
-    """A file on the filesystem behind a cache."""
     how = supported(fs, "_open", supported(fs, "open", {"cache_type": "none"}))
     opened: Any = fs.open(path, "rb", **how, **kwargs)
     return cast("AbstractBufferedFile", opened)

@@ -98,7 +98,6 @@ class Limits:
         self._next_scan = 0.0  # when, by the monotonic clock
 
     def note_use(self, fn: str) -> None:
-        """Record that a copy is being used."""
         with suppress(OSError):  # removed, or of another owner
             found = os.stat(fn)
             now = time.time_ns()

@@ -97,7 +97,6 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             yield found[1] if isinstance(found, tuple) else found
 
     def _record_copy(self, path: str, fn: str, uid: str | None) -> None:
-        """Enter a copy that is in its place in the table."""
         detail = {"fn": self.hash_name(path), "blocks": True, "time": time.time(), "uid": uid}
         self._metadata.update_file(path, {"original": path, **detail})
 

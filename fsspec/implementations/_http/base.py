@@ -76,5 +76,4 @@ class HTTPBase:
         return parsing.parent(path)
 
     def _page_entries(self, text: str, url: str) -> list[dict[str, Any]]:
-        """The links of a page that lead below it, as entries."""
         return parsing.entries(parsing.links(text, url, self.simple_links, self.same_schema))

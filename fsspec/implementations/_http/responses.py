@@ -253,7 +253,6 @@ async def read_placed(
 
 
 async def read_whole(response: aiohttp.ClientResponse, url: str | yarl.URL) -> bytes:
-    """The body of the answer to a request for the whole file."""
     check_is_whole(response, url)
     return await read_body(response, url)
 
@@ -371,7 +370,6 @@ class Body:
         self.done = not self._surplus and content.at_eof()
 
     async def skip(self, count: int) -> None:
-        """Pass over ``count`` bytes."""
         while count > 0 and not self.done:
             count -= sum(map(len, await self.parts(1, count)))
 

@@ -104,7 +104,6 @@ def check_is_whole(response: requests.Response | ResponseProxy, url: str) -> Non
 
 
 def read_whole(response: requests.Response | ResponseProxy, url: str) -> bytes:
-    """The body of the answer to a request for the whole file."""
     check_is_whole(response, url)
     return b"".join(body_parts(response, url))
 

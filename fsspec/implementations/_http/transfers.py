@@ -35,7 +35,6 @@ def is_folder(rpath: str, lpath: StrPath | IO[bytes]) -> bool:
 
 
 def make_folder(rpath: str, lpath: StrPath, found: bool) -> None:
-    """Make the local folder for one that the server has; ``found``: whether it has."""
     if not found:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), redact_url(rpath))
     os.makedirs(local_side(lpath), exist_ok=True)
@@ -178,6 +177,5 @@ def check_body(options: Options) -> None:
 
 
 def only_overwriting(mode: str) -> None:
-    """Refuse uploads in another mode."""
     if mode != "overwrite":
         raise NotImplementedError("HTTP has no upload that spares what is there: only mode 'overwrite'")

@@ -402,7 +402,6 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return sorted(out, key=lambda entry: entry["name"])
 
     def _names_inside(self, path: str) -> tuple[list[str], list[str]]:
-        """Folders and files in a folder."""
         known = self.listdir()
         folders = [folder for folder in known if folder.rpartition("/")[0] == path]
         files = [key for key in self.zmetadata if key.rpartition("/")[0] == path]

@@ -197,7 +197,6 @@ class ReferenceReading(AsyncFileSystem):
         await run_concurrently(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
 
     def fetch_blocks(self, *args: Any) -> None:
-        """`_fetch_blocks` for blocking callers."""
         sync(self.loop, self._fetch_blocks, *args)
 
     def _cat_many(

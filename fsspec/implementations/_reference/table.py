@@ -147,7 +147,6 @@ _ENGINES = {
 
 
 def check_engine(engine: str) -> None:
-    """Refuse an engine that is not known."""
     if engine not in _ENGINES:
         raise ValueError(f"the engine {engine!r} is not known; there are: {', '.join(_ENGINES)}")
 

@@ -51,7 +51,6 @@ class KeyTree:
         return made
 
     def add(self, key: str) -> None:
-        """Add a key, if it is new."""
         folder = key.rpartition("/")[0]
         held = self.folders.get(folder)
         if held is None:

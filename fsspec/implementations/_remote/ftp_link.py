@@ -254,7 +254,6 @@ class FTPLink(ClientLink):
 
     # what is done with it ---------------------------------------------------------
     def command(self, text: str, repeat: bool = False) -> str:
-        """The reply to one command."""
         return str(self.run(lambda ftp: ftp.sendcmd(text), repeat))
 
     def size(self, path: str) -> int | None:
@@ -335,8 +334,6 @@ class FTPLink(ClientLink):
         self.run(transfer, repeat=True)
 
     def upload(self, command: str, parts: Iterable[Any], start: int = 0) -> None:
-        """Send ``parts`` by one command."""
-
         def transfer(ftp: ftplib.FTP) -> None:
             self._set_type(ftp, "I")
             conn = self._data(ftp, command, start)

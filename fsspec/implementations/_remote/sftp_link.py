@@ -117,7 +117,6 @@ class SFTPLink(ClientLink, FilesLink):
             self.sftp.get_channel().settimeout(self._timeout)
 
     def close(self) -> None:
-        """Give up the connection."""
         client, self.client = self.client, None
         sftp, self.sftp = self.sftp, None
         remotes, self.remotes, self._done_with = self.remotes, set(), []

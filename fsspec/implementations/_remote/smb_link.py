@@ -95,7 +95,6 @@ class SMBLink(FilesLink):
                 connection.disconnect(close=False)
 
     def forget(self, remote: smbclient.SambaIO) -> None:
-        """Forget a remote file that is closed, or was lost with its connection."""
         super().forget(remote)
         if not remote.closed:
             remote.fd = SimpleNamespace(connected=False)  # else its finalizer would warn

@@ -131,7 +131,6 @@ class Handle(io.RawIOBase):
 
     @property
     def name(self) -> str:
-        """The path."""
         return self.path
 
     def readable(self) -> bool:
