@@ -442,7 +442,7 @@ after them, and would warn of a thread that one has started."""
 
 
 def run_deferred(*_: Any) -> int:
-    """Run the tasks of `defer`; a thread that waits for one of them calls this, too."""
+    """Do what is in `deferred`; a thread that waits for one of them calls this, too."""
     while deferred:
         try:
             task = deferred.pop(0)
