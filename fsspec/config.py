@@ -297,11 +297,8 @@ def doubt_about_forks() -> str:
     """A sentence on a variable that was to opt in to forks and does not, by its value or name; else empty."""
     value = os.environ.get("FSSPEC_FORK_RESET")
     if value is not None:
-        return (
-            ""
-            if switch(value) is not None
-            else f"FSSPEC_FORK_RESET is {value!r}, which is neither on nor off. "
-        )
+        unclear = f"FSSPEC_FORK_RESET is {value!r}, which is neither on nor off. "
+        return unclear if switch(value) is None else ""
     close = similar("FSSPEC_FORK_RESET", os.environ, 0.85)
     return f"{close} is set: is FSSPEC_FORK_RESET meant? " if close else ""
 

@@ -456,19 +456,26 @@ def _is_pattern_to_read(fs: AbstractFileSystem, path: str) -> bool:
     return "[" not in path or not fs.exists(path)
 
 
-def _expand_paths(path: str, name_function: Callable[[int], str] | None, num: int) -> list[str]:
+def _expand_paths(path: str | list[str], name_function: Callable[[int], str] | None, num: int) -> list[str]:
     """The paths of ``num`` files to write to a folder, or to a path with one ``*``."""
-    if path.count("*") > 1:
-        raise ValueError(
-            f"a path to write several files to has one *, not {path.count('*')}: {redact_url(path)!r}"
-        )
-    name = name_function or build_name_function(num - 1)
-    folder = path if not path or path.endswith("/") else f"{path}/"
-    mask = path if "*" in path else f"{folder}*.part"
-    names = [name(i) for i in range(num)]
-    if names != sorted(names):
-        logger.warning("the names that the name_function gives are not in order, and nor will be the files")
-    return [mask.replace("*", n) for n in names]
+    if isinstance(path, str):
+        if path.count("*") > 1:
+            raise ValueError(
+                f"a path to write several files to has one *, not {path.count('*')}: {redact_url(path)!r}"
+            )
+        name = name_function or build_name_function(num - 1)
+        folder = path if not path or path.endswith("/") else f"{path}/"
+        mask = path if "*" in path else f"{folder}*.part"
+        names = [name(i) for i in range(num)]
+        if names != sorted(names):
+            logger.warning(
+                "the names that the name_function gives are not in order, and nor will be the files"
+            )
+        return [mask.replace("*", n) for n in names]
+    if isinstance(path, (tuple, list)):
+        assert len(path) == num, f"{len(path)} paths for {num} files"
+        return list(path)
+    raise ValueError(f"a path, or a list of them, is needed to write to, not {type(path).__name__}")
 
 
 def expand_paths_if_needed(

@@ -246,11 +246,9 @@ class GenericFileSystem(AsyncFileSystem):
 
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)
-        limit = (
-            {"maxdepth": maxdepth}
-            if maxdepth
-            else supported(self._resolve_url(path)[0], "glob", {"maxdepth": None})
-        )
+        limit: dict[str, Any] = {"maxdepth": maxdepth}
+        if maxdepth is None:
+            limit = supported(self._resolve_url(path)[0], "glob", limit)
         return cast("Found", await self._glob_there(path, **limit, **kwargs))
 
     async def _ask_side(self, name: str, path: str, **kwargs: Any) -> bool:

@@ -120,13 +120,9 @@ class LocalRaw(io.RawIOBase):
         return count
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        base = (
-            0
-            if whence == 0
-            else self._raw_position
-            if whence == 1
-            else os.fstat(self._descriptor_number).st_size
-        )
+        base = 0 if whence == 0 else self._raw_position
+        if whence not in (0, 1):
+            base = os.fstat(self._descriptor_number).st_size
         if base + offset < 0:
             raise OSError(errno.EINVAL, f"cannot seek to {base + offset}, before the beginning")
         self._raw_position = base + offset
@@ -432,11 +428,8 @@ class LocalFileOpener(io.IOBase):
         return "r" not in self.mode or "+" in self.mode
 
     def fileno(self) -> int:
-        return (
-            self._descriptor_number
-            if self._buffered_file is None and self._descriptor_number >= 0
-            else self.f.fileno()
-        )
+        is_bare = self._buffered_file is None and self._descriptor_number >= 0
+        return self._descriptor_number if is_bare else self.f.fileno()
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
         return (self._buffered_file or self.f).seek(*args, **kwargs)

@@ -266,11 +266,8 @@ class CacheMetadata:
         )
 
     def _own_key(self, path: str) -> str:
-        return (
-            table_key(path)
-            if self._copy_source is None
-            else f"{table_key(path)}#source:{self._copy_source.note(path)}"
-        )
+        key = table_key(path)
+        return key if self._copy_source is None else f"{key}#source:{self._copy_source.note(path)}"
 
     def _entry_key(self, path: str, table: Table) -> str:
         """What the entry of a path from this source is called in a table."""

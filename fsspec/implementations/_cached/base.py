@@ -98,11 +98,9 @@ class Cache(ChainedFileSystem):
         self.expiry: float = as_number("expiry_time", expiry_time, "seconds")
         self.compression = compression
         self.cache_storage_mode = cache_storage_mode
-        self._mapper = (
-            create_cache_mapper(bool(as_bool("same_names", same_names)))
-            if cache_mapper is None
-            else cache_mapper
-        )
+        if cache_mapper is None:
+            cache_mapper = create_cache_mapper(bool(as_bool("same_names", same_names)))
+        self._mapper = cache_mapper
         self._cache_folders = Folders(cache_storage, cache_storage_mode, private=self._has_table)
         self._cache_limits: Limits | None = None
         if cache_max_size is not None or cache_max_age or cache_min_free is not None:
