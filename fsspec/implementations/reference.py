@@ -367,9 +367,10 @@ class ReferenceFileSystem(ReferenceReading):
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
-        """Download files; see `AbstractFileSystem.get`. Of several folders each stays one."""
+        """Download files; see `AbstractFileSystem.get`. Of several folders each stays one; what is in a single
+        one goes into ``lpath`` itself, as upstream has it."""
         rpath, lpath = path_texts(rpath), path_texts(lpath)
-        if recursive and isinstance(rpath, list) and isinstance(lpath, str):
+        if recursive and isinstance(lpath, str) and (isinstance(rpath, list) or self.isdir(rpath)):
             top = os.path.abspath(lpath)
             step = listing.expand_call(self, rpath, True, kwargs.pop("maxdepth", None))
             rpath = cast("list[str]", perform(self, step))
