@@ -367,8 +367,8 @@ class ReferenceFileSystem(ReferenceReading):
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
-        """Download files; see `AbstractFileSystem.get`. Of several folders each stays one; what is in a single
-        one goes into ``lpath`` itself, as upstream has it."""
+        """Download files; see `AbstractFileSystem.get`. Of several folders each stays one; what is in one
+        alone goes into ``lpath`` itself, as upstream has it."""
         rpath, lpath = path_texts(rpath), path_texts(lpath)
         if recursive and isinstance(lpath, str) and (isinstance(rpath, list) or self.isdir(rpath)):
             top = os.path.abspath(lpath)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import IO, TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -46,6 +47,12 @@ _WHOLE_ANSWERS = frozenset(
 
 Wanted = tuple[list[str], "list[tuple[int | None, int | None]] | None"]
 """Keys, and a slice for each, or None if all are read whole."""
+
+_ASKED_FOR: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, list[tuple[str, asyncio.Future[Any]]]]] = (
+    WeakKeyDictionary()
+)
+"""By loop, which is another one after a fork, and filesystem: what downloads are about to read, and where
+each waits for it; None comes there where it has to read itself."""
 
 
 class ReferenceReading(AsyncFileSystem):
@@ -342,7 +349,39 @@ class ReferenceReading(AsyncFileSystem):
                 extra = supported(source, "_get_file", {"callback": callback})
                 await source._get_file(reference.url, local, **extra, **kwargs)
             return
-        _save_bytes(await self._cat_file(rpath, **kwargs), lpath, callback)
+        alone = isinstance(reference, bytes) or kwargs or replaced(self, "cat_file")
+        data = await (self._cat_file(rpath, **kwargs) if alone else self._cat_with_others(rpath))
+        _save_bytes(data, lpath, callback)
+
+    async def _cat_with_others(self, path: str) -> bytes:
+        """The contents of a reference; what is asked for so at once is read together."""
+        loop = asyncio.get_running_loop()
+        asked_for = _ASKED_FOR.setdefault(loop, {})
+        answer: asyncio.Future[Any] = loop.create_future()
+        asked = asked_for.setdefault(id(self), [])
+        asked.append((path, answer))
+        if len(asked) == 1:  # the first one reads for all
+            try:
+                count = 0
+                while count < len(asked):  # as long as others join
+                    count = len(asked)
+                    await asyncio.sleep(0)
+                del asked_for[id(self)]
+                if count > 1:
+                    plan = self._cat_many(([each for each, _ in asked], None), None, "return", None, {})
+                    for (_, waiting), data in zip(asked, await drive_awaiting(self, plan)):
+                        if not waiting.done():
+                            waiting.set_result(data)
+            finally:
+                if asked_for.get(id(self)) is asked:
+                    del asked_for[id(self)]
+                for _, waiting in asked:
+                    if not waiting.done():
+                        waiting.set_result(None)
+        data = await answer
+        if isinstance(data, BaseException):
+            raise data
+        return cast("bytes", await self._cat_file(path) if data is None else data)
 
 
 class reference_errors:

@@ -194,6 +194,50 @@ def test_of_several_folders_each_stays_one(tmp_path):
         bad.get(["../a", "b"], str(tmp_path / "deep/er"), recursive=True)
 
 
+def test_what_is_in_one_folder_goes_into_the_named_one(tmp_path):
+    fs = ReferenceFileSystem({"a/b/x": "1", "a/b/c/b": "2"})
+    (tmp_path / "got").mkdir()
+    fs.get("a/b", str(tmp_path / "got"), recursive=True)
+    fs.get("a/b/", str(tmp_path / "new"), recursive=True)
+    for top in ("got", "new"):
+        assert {str(p.relative_to(tmp_path / top)) for p in (tmp_path / top).rglob("*")} == {"x", "c", "c/b"}
+
+
+def test_parts_that_are_downloaded_together_are_one_request(http_server, tmp_path):
+    http_server.files["/t"] = DATA
+    url = http_server.url + "/t"
+    references = {f"d/{i}": [url, 10 * i, 10] for i in range(50)}
+    fs = ReferenceFileSystem({**references, "lost/a": [url + "s", 0, 5], "lost/b": [url, 0, 5]})
+    fs.get("d", str(tmp_path / "d"), recursive=True)
+    for i in range(50):
+        assert (tmp_path / "d" / str(i)).read_bytes() == DATA[10 * i : 10 * i + 10]
+    assert len(http_server.requests) == 1
+    with pytest.raises(ReferenceNotReachable, match="lost/a"):
+        fs.get("lost", str(tmp_path / "lost"), recursive=True)
+
+
+@pytest.mark.parametrize("cancelled", [0, 1])
+def test_a_download_that_is_cancelled_takes_no_other_with_it(cancelled, http_server, tmp_path):
+    http_server.files["/t"] = DATA
+    references = {str(i): [http_server.url + "/t", i, 5] for i in range(3)}
+
+    async def run(turns):
+        fs = ReferenceFileSystem(references, asynchronous=True, skip_instance_cache=True)
+        folder = tmp_path / str(turns)
+        tasks = [asyncio.create_task(fs._get_file(key, str(folder / key))) for key in references]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        tasks[cancelled].cancel()
+        await asyncio.wait(tasks)
+        await fs.fss["http"]._session.close()
+        assert [task.cancelled() for task in tasks] == [i == cancelled for i in range(3)]
+        for i in {0, 1, 2} - {cancelled}:
+            assert (folder / str(i)).read_bytes() == DATA[i : i + 5]
+
+    for turns in range(6):
+        asyncio.run(run(turns))
+
+
 def test_references_are_downloaded(fs, tmp_path):
     fs.get("d", str(tmp_path / "got"), recursive=True)
     assert (tmp_path / "got/e/far").read_bytes() == DATA[900:1000]
