@@ -132,9 +132,9 @@ def serve(folder: str, site: str) -> None:
 
 # the driver --------------------------------------------------------------------------
 class Side:
-    """One implementation in a process of its own."""
+    """One implementation in a process of its own; upstream's warnings and tracebacks are not shown."""
 
-    def __init__(self, python: Path, folder: str, site: str, path: str | None) -> None:
+    def __init__(self, name: str, python: Path, folder: str, site: str, path: str | None) -> None:
         os.mkdir(folder)
         environ = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         if path is not None:
@@ -145,6 +145,7 @@ class Side:
             env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if name == "upstream" else None,
             text=True,
         )
 
@@ -206,7 +207,8 @@ def main(pythons: dict[str, Path], path: str | None, site: str, patterns: Sequen
                 top = stack.enter_context(tempfile.TemporaryDirectory(prefix="fsspec-calls-"))
                 sides = []
                 for name in ("ours", "upstream"):
-                    sides.append(Side(pythons[name], f"{top}/{name}", site, path if name == "ours" else None))
+                    ours = path if name == "ours" else None
+                    sides.append(Side(name, pythons[name], f"{top}/{name}", site, ours))
                     stack.callback(sides[-1].close)
                 for call in list(calls):
                     try:
