@@ -53,7 +53,12 @@ _NO_TLS = (
 )
 _ENDPOINT = 'fsspec: endpoint_url= begins with a scheme, as "http://localhost:9000" does'
 """For what botocore raises as a plain `ValueError`."""
-
+_OF_OTHER_LOOP = (
+    "fsspec: the connection belongs to another event loop. An instance that is awaited is made with"
+    " asynchronous=True, for one loop; for blocking calls, and for each further loop, make another one (with"
+    " skip_instance_cache=True)"
+)
+_OTHER_LOOP = re.compile("attached to a different loop|Event loop is closed")
 
 _OF_ONE = frozenset(
     "cat cat_file cat_ranges created du exists expand_path find glob info isdir isfile ls makedirs mkdir"
@@ -74,8 +79,8 @@ def advise(
     kwargs: Mapping[str, Any] | None = None,
     fs: object = None,
 ) -> None:
-    """Add a note to an error of botocore, of TLS, or of an option, for which there is advice; and to one that
-    names no path those that were asked for.
+    """Add a note to an error for which there is advice (of botocore, of TLS, of a loop, of an option), and
+    to one that names no path those that were asked for.
 
     ``operation``, ``args``, ``kwargs``: what raised it, with or without an underscore before its name.
     ``fs``: the filesystem.
@@ -105,6 +110,8 @@ def _advice_for(error: BaseException) -> str | None:
         note = _NO_TLS
     if kind is ValueError and str(error).startswith("Invalid endpoint: "):
         note = _ENDPOINT
+    if (kind is RuntimeError or kind.__name__ == "HTTPClientError") and _OTHER_LOOP.search(str(error)):
+        note = _OF_OTHER_LOOP
     return note
 
 

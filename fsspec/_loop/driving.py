@@ -292,5 +292,8 @@ async def drive_awaiting(
     except StopIteration as end:
         result: T = end.value
         return result
+    except Exception as error:
+        advise(error)
+        raise
     finally:
         plan.close()

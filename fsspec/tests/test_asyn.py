@@ -819,6 +819,7 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
         (errors.SSLError(endpoint_url="https://h/", error="[SSL: WRONG_VERSION_NUMBER]"), "http://"),
         (errors.InvalidRegionError(region_name="eu west 1"), "region_name"),
         (errors.ProfileNotFound(profile="nope"), "AWS_CONFIG_FILE"),
+        (errors.HTTPClientError(error="Event loop is closed"), "another event loop"),
         (ValueError("Invalid endpoint: localhost:9000"), "begins with a scheme"),
     ]:
         for _ in range(2):
@@ -835,6 +836,29 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
     with pytest.raises(ValueError) as caught:
         sync(get_loop(), fail, ValueError("x"))
     assert not hasattr(caught.value, "__notes__")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize("closed", [False, True])
+def test_what_is_of_another_loop_says_how_instances_are_made(closed):
+    theirs = asyncio.new_event_loop()
+    if closed:
+        theirs.close()
+
+    class Bound(WritableDictFileSystem):
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            return theirs.call_soon(print) if closed else await theirs.create_future()
+
+    def awaited(paths):
+        asyncio.run(fs._cat(paths))
+
+    fs = Bound({"x": b"", "y": b""})
+    for cat, given in [(fs.cat_file, "x"), (fs.cat, "x"), (awaited, "x"), (awaited, ["x", "y"])]:
+        with pytest.raises(RuntimeError) as caught:
+            cat(given)
+        (note,) = caught.value.__notes__
+        assert "another event loop" in note and "asynchronous=True" in note
+    theirs.close()
 
 
 def test_the_text_of_an_error_that_was_raised_with_its_path_is_not_asked_for():

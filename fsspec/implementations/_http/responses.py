@@ -156,8 +156,7 @@ def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:
 def name_timeout(error: asyncio.TimeoutError, url: str | yarl.URL) -> None:
     """Have a timeout of aiohttp say of which URL it is, and what sets another limit; some have no text."""
     why = str(error).partition(" to host ")[0] or "the time limit of the request has passed"
-    advice = "client_kwargs={'timeout': aiohttp.ClientTimeout(...)} sets another limit"
-    error.args = (f"{redact_url(url)}: {why}; {advice}",)
+    error.args = (f"{redact_url(url)}: {why}; timeout= sets another limit",)
 
 
 # bodies ---------------------------------------------------------------------------
