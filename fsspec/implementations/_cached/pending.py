@@ -247,7 +247,7 @@ class LocalTempFile:
     def __del__(self) -> None:
         """Close what nobody closed, as other files do: codecs leave to this what is below them. A file that
         nothing was written to, whose opening may have been interrupted, is given up."""
-        if "fh" in self.__dict__:
+        if "fh" in self.__dict__ and not self.placed:
             try:
                 self.close() if self._was_written and self.failed is None else self.discard()
             except Exception as error:  # nobody could handle it

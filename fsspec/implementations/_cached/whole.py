@@ -135,14 +135,18 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         raise_first([self._on_target(self._fetch_copies([path], {}))[path]])
 
     def _keep_written(self, path: str, part: str, fn: str) -> str:
-        """Make what was written to a path its copy, of a version that is not known; see `_finish_copies`."""
+        """Put what was written where the copy of its path is; see `_finish_copies`.
+
+        The table is left as it is, as upstream does: a path without an entry is copied when it is read.
+        """
         self._note_change(path)
         if self.compression is not None:  # copies are decompressed, and this need not be compressed
             remove(part)
             self._drop_copies([path])
             return part
         os.replace(part, fn)
-        self._record_copy(path, fn, None)
+        if self._cache_limits is not None:  # they count what is in the table
+            self._record_copy(path, fn, None)
         return fn
 
     def _finish_copies(self, fns: list[str]) -> None:

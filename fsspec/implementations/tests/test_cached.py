@@ -330,12 +330,22 @@ def test_a_file_that_is_dropped_before_anything_was_written_changes_nothing(kind
     assert m.cat("/there") == b"precious" and os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("kind", ["simplecache", "filecache"])
-def test_what_was_written_is_read_from_its_copy(kind, m, tmp_path):
-    fs = fsspec.filesystem(kind, target_protocol="memory", cache_storage=str(tmp_path / "c"))
-    fs.pipe_file("/a", b"one")
-    m.rm("/a")
-    assert fs.cat_file("/a") == b"one"
+def test_an_empty_file_that_was_closed_keeps_its_copy(m, tmp_path):
+    fs = fsspec.filesystem("simplecache", fs=m, cache_storage=str(tmp_path))
+    with fs.open("/empty", "wb") as f:
+        pass
+    del f
+    gc.collect()
+    assert len(os.listdir(tmp_path)) == 1 and m.cat("/empty") == fs.cat("/empty") == b""
+
+
+def test_what_was_written_is_read_from_its_copy_where_there_is_no_table(m, tmp_path):
+    """Which says of what version a copy is: of a file without an entry it is fetched."""
+    for kind, found in (("simplecache", b"one"), ("filecache", b"two")):
+        fs = fsspec.filesystem(kind, target_protocol="memory", cache_storage=str(tmp_path / kind))
+        fs.pipe_file("/a", b"one")
+        m.pipe("/a", b"two")
+        assert fs.cat_file("/a") == found
 
 
 # what is left to the target ----------------------------------------------------------
