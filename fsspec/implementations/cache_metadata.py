@@ -553,9 +553,25 @@ def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:
     return False
 
 
+_gates: dict[str, threading.Lock] = {}  # of folders: what threads of this process wait for, each in turn
+hooks.at_fork(child=_gates.clear)
+
+
 @contextmanager
 def _locked_folder(folder: str) -> Iterator[None]:
     """Keep others, threads and processes, from saving to a folder meanwhile."""
+    gate = _gates.setdefault(folder, threading.Lock())
+    waited = gate.acquire(timeout=PATIENCE)
+    try:
+        with _flocked(folder):
+            yield
+    finally:
+        if waited:
+            gate.release()
+
+
+@contextmanager
+def _flocked(folder: str) -> Iterator[None]:
     fd, pid = -1, os.getpid()
     if fcntl is not None:
         with suppress(OSError):

@@ -456,7 +456,7 @@ class SFTPFile(SeekableWriting):
         def operation(sftp: paramiko.SFTPClient) -> int:
             if sftp is not self._session:
                 raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
-            link.remotes.discard(self._remote_file)
+            link.forget(self._remote_file)
             self._remote_file.close()
             return written if appended else sftp.stat(self.temppath).st_size
 

@@ -386,7 +386,7 @@ class SMBFileOpener(SeekableWriting):
         fs = self.fs
         hooks.check()
         link = fs._server_link
-        with link.exclusive():
+        with link.lock:
             self._raw_file = fs._call_client(
                 smbclient.open_file,
                 fs._unc_path(self.temp or self.path),
@@ -395,7 +395,7 @@ class SMBFileOpener(SeekableWriting):
                 share_access=self._share_access,
                 repeat=self.mode == "rb",
             )
-            link.remotes.add(self._raw_file)
+            link.remotes[self._raw_file] = link.connections
             if self.mode == "ab":
                 self.loc = self._raw_file.tell()
         self._server_link = link
@@ -403,15 +403,16 @@ class SMBFileOpener(SeekableWriting):
     def _fetch_range(self, start: int, end: int) -> bytes:
         hooks.check()
         link = self.fs._server_link
-        with link.exclusive():
-            if self._raw_file not in link.remotes:  # another process's, or lost
+        with link.lock:
+            if not link.is_open(self._raw_file):  # another process's, or lost
                 self._open()
             out = bytearray(end - start)
             got = 0
             try:
-                self._raw_file.seek(start)
-                while got < len(out) and (count := self._raw_file.readinto(memoryview(out)[got:])):
-                    got += count
+                with link.exclusive():
+                    self._raw_file.seek(start)
+                    while got < len(out) and (count := self._raw_file.readinto(memoryview(out)[got:])):
+                        got += count
             except smbprotocol.exceptions.SMBException as error:
                 link.forget(self._raw_file)
                 raise ConnectionResetError(f"reading {self.path!r}: {error}") from error
@@ -430,7 +431,7 @@ class SMBFileOpener(SeekableWriting):
             self._raw_file.truncate(size)
 
     def _check_connected(self) -> None:
-        if self._raw_file not in self._server_link.remotes:
+        if not self._server_link.is_open(self._raw_file):
             raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
 
     def _upload_chunk(self, final: bool = False) -> None:
@@ -488,16 +489,16 @@ class _SMBHandle(Handle):
     def __init__(self, fs: SMBFileSystem, path: str, mode: str, share_access: str | None) -> None:
         super().__init__(fs, path, mode)
         self._server_link = link = fs._server_link
-        with link.exclusive():
+        with link.lock:
             self.remote = fs._call_client(
                 smbclient.open_file, fs._unc_path(path), mode=mode, buffering=0, share_access=share_access
             )
-            link.remotes.add(self.remote)
+            link.remotes[self.remote] = link.connections
 
     def _run_operation(self, operation: Callable[[Any], T]) -> T:
         self._server_link.check_owner()
         with self._server_link.exclusive():
-            if self.remote not in self._server_link.remotes:
+            if not self._server_link.is_open(self.remote):
                 raise ConnectionResetError(f"the connection was lost while {self.path!r} was open")
             try:
                 return operation(self.remote)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
-from fsspec._files.replacing import in_place, name_target
+from fsspec._files.replacing import file_state, in_place, name_target
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
@@ -154,8 +154,13 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self.save_cache()
         self._keep_limits(fns)
 
-    def _fetch_copies(self, paths: list[str], known: dict[str, Any]) -> Plan:
-        """Copy files, all at once; the local path of each, or what went wrong with it."""
+    def _fetch_copies(
+        self, paths: list[str], known: dict[str, Any], use: Callable[[str], object] | None = None
+    ) -> Plan:
+        """Copy files, all at once; the local path of each, or what went wrong with it.
+
+        ``use``: called with the place of each copy whose name others have as well, before it can be theirs.
+        """
         out: dict[str, Any] = {p: uid for p, uid in known.items() if isinstance(uid, BaseException)}
         if self._has_table and self._metadata.load():  # others have been here
             for path in paths:
@@ -184,7 +189,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for (path, (fn, part)), answer in zip(fns.items(), answers):
                 name_target(answer, part, fn)
                 if not isinstance(answer, BaseException):
-                    answer = self._put_in_place(path, part, fn, known.get(path))
+                    answer = self._put_in_place(path, part, fn, known.get(path), use)
                 out[path] = answer
         finally:
             for path, (fn, part) in fns.items():
@@ -195,7 +200,14 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self._keep_limits([fn for fn in out.values() if isinstance(fn, str)])
         return {path: naming(path, got) for path, got in out.items()}
 
-    def _put_in_place(self, path: str, part: str, fn: str, uid: str | None) -> str | Exception:
+    def _put_in_place(
+        self,
+        path: str,
+        part: str,
+        fn: str,
+        uid: str | None,
+        use: Callable[[str], object] | None,
+    ) -> str | Exception:
         """Put a copy that has arrived in its place; its path, or what went wrong."""
         try:
             if stat.S_ISDIR(os.stat(part).st_mode):  # what targets make for a folder
@@ -220,6 +232,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             os.replace(part, fn)
             where = self._enter_copy(path, fn, uid)
             self._metadata.save()
+            if use is not None:
+                with suppress(FileNotFoundError):  # the cache was cleared meanwhile
+                    use(where)
         return where
 
     @property
@@ -230,13 +245,16 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _checked_use(self, path: str, fn: str, use: Callable[[str], T]) -> T:
         """What ``use`` makes of a copy. Raises FileNotFoundError where that is another one by now."""
+        if not self._shares_names or fn in self._written_copies(path):
+            return use(fn)
+        before = file_state(fn)
         got = use(fn)
-        if self._shares_names and fn not in self._written_copies(path):
-            self._metadata.load()
-            if all(fn != found for _, found in self._metadata.lookup(path, None)):
-                if hasattr(got, "close"):
-                    got.close()
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), fn)
+        self._metadata.load()
+        is_there = any(fn == found for _, found in self._metadata.lookup(path, None))
+        if not is_there or file_state(fn) != before:  # it may be back since
+            if hasattr(got, "close"):
+                got.close()
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), fn)
         return got
 
     def _decompress_copy(self, path: str, part: str) -> None:
@@ -290,13 +308,20 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _use_fetched(self, path: str, got: str | Exception, use: Callable[[str], Any]) -> Plan:
         """What ``use`` makes of a copy that was fetched; it is fetched again if somebody removed it."""
+        used: list[Any] = []
+
+        def use_at_once(fn: str) -> None:
+            used.append(use(fn))
+
         for _ in range(_ATTEMPTS):
             if isinstance(got, BaseException):
                 return got
             try:
                 return self._checked_use(path, got, use)
             except FileNotFoundError:
-                got = (yield from self._fetch_copies([path], {}))[path]
+                got = (yield from self._fetch_copies([path], {}, use_at_once))[path]
+                if used:
+                    return used[0]
         return FileNotFoundError(
             f"the copy of {redact_url(path)!r} is removed by others as soon as it is there: {got}"
         )

@@ -7,6 +7,8 @@ texts of errors show URLs without credentials, nor the values of their queries.
 
 from __future__ import annotations
 
+import queue
+import time
 from copy import copy
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
@@ -38,12 +40,44 @@ class _HTTPSConnection(HTTPSConnectionPool.ConnectionCls):
         return cast("socket.socket", watch(super()._new_conn()))
 
 
+class _Idle:
+    """The idle connections of a pool: what urllib3 uses of a queue, without a lock.
+
+    That of Python's queues stays locked where an interrupt comes as it is taken, and the next request waits
+    for good.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        self.maxsize = maxsize
+        self.queue: list[Any] = []
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                return self.queue.pop()
+            except IndexError:
+                if not block or until is not None and time.monotonic() >= until:
+                    raise queue.Empty from None
+            time.sleep(0.005)  # only in sessions whose maker asked for ``pool_block``
+
+    def put(self, connection: Any, block: bool = True, timeout: float | None = None) -> None:
+        if 0 < self.maxsize <= self.qsize():
+            raise queue.Full
+        self.queue.append(connection)
+
+    def qsize(self) -> int:
+        return len(self.queue)
+
+
 class _HTTPPool(HTTPConnectionPool):
     ConnectionCls = _HTTPConnection
+    QueueCls: Any = _Idle
 
 
 class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
+    QueueCls: Any = _Idle
 
 
 _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}

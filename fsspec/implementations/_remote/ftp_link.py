@@ -1,8 +1,12 @@
 """One connection to an FTP server, and the transfers made by it.
 
-An `FTPLink` is used by one thread at a time, for the length of an operation. A connection on
-which the server hung up while it was idle is replaced before the next operation; one that
-fails in the middle is given up, and the operation tried once more on a fresh one where
+An `FTPLink` is used by one thread at a time, for the length of an operation. Meanwhile it has no
+client: the one in use is put back when all of the answer has arrived. So an operation within another
+one (of a callback, a finalizer, a signal handler) is made on a connection of its own, and what was
+interrupted, at whatever moment, is not found by the next.
+
+A connection on which the server hung up while it was idle is replaced before the next operation; one
+that fails in the middle is given up, and the operation tried once more on a fresh one where
 that can do no harm: never when something was changed, or a transfer had begun.
 
 Every socket is watched (`fsspec._fork.sockets`): in a forked child it is dead, so that whatever
@@ -179,6 +183,7 @@ class FTPLink(ClientLink):
         self.unknown: set[str] = set()  # commands that the server does not support
         self._typed: tuple[Any, str] = None, ""  # a client, and the type of transfers that it has set
         self.upload_begun = False  # whether the last upload has begun to change its target
+        self._in_use = False
 
     def _connected(self) -> bool:
         ftp = self.ftp
@@ -208,15 +213,16 @@ class FTPLink(ClientLink):
         ftp, self.ftp = self.ftp, None
         self._typed = None, ""
         if ftp is not None:
-            with suppress(OSError):
-                ftp.close()
+            _give_up(ftp)
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of a client. Raises ftplib.error_perm, ftplib.error_temp: the server's
         refusal. Raises OSError: the connection was lost; ``ConnectionError`` where the server ended it."""
         with self.lock:
-            fresh = self.refresh()
+            outer, begun = self._in_use, self.upload_begun
             try:
+                self._in_use = True
+                fresh = self.refresh()
                 try:
                     return self._run_once(operation)
                 except LOST as error:
@@ -231,26 +237,36 @@ class FTPLink(ClientLink):
                 raise ConnectionResetError(f"the FTP server {self.name} ended the connection") from error
             except (ftplib.error_proto, ftplib.error_reply) as error:
                 raise OSError(f"the FTP server {self.name} does not keep to the protocol: {error}") from error
+            finally:
+                self._in_use = outer
+                if outer:
+                    self.upload_begun = begun
 
     def _run_once(self, operation: Callable[[Any], T]) -> T:
         self.upload_begun = False
-        ftp = self.ftp
+        ftp, self.ftp = self.ftp, None
+        if ftp is None:  # of a finalizer or a signal handler, that is
+            raise ConnectionError(f"the FTP server {self.name} is just being connected to")
         try:
-            return operation(ftp)
+            result = operation(ftp)
+            self._put_back(ftp)
         except REPLIES as error:
             if str(error)[:3] == "421":  # it closes the connection
-                self._give_up(ftp)
+                _give_up(ftp)
                 raise EOFError(str(error)) from error
+            self._put_back(ftp)
             raise
         except BaseException as error:
-            self._give_up(ftp)  # the next reply would belong to the interrupted command
+            _give_up(ftp)  # the next reply would belong to the interrupted command
             if isinstance(error, LOST):
                 self.check_owner()
             raise
+        return result
 
-    def _give_up(self, ftp: ftplib.FTP) -> None:
-        if ftp is self.ftp:
-            self.close()
+    def _put_back(self, ftp: ftplib.FTP) -> None:
+        if self.ftp is not None:
+            self.close()  # that of an operation within this one
+        self.ftp = ftp
 
     # what is done with it ---------------------------------------------------------
     def command(self, text: str, repeat: bool = False) -> str:
@@ -329,7 +345,7 @@ class FTPLink(ClientLink):
                 if not done:
                     raise
                 if isinstance(ftp.lastresp, str) and ftp.lastresp[:1] not in ("4", "5"):
-                    self._give_up(ftp)
+                    _give_up(ftp)
 
         self.run(transfer, repeat=True)
 
@@ -351,6 +367,11 @@ class FTPLink(ClientLink):
             ftp.voidresp()
 
         self.run(transfer, repeat=True)
+
+
+def _give_up(ftp: ftplib.FTP) -> None:
+    with suppress(OSError):
+        ftp.close()
 
 
 class _Local(OSError):

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from fsspec._fork import hooks
@@ -68,12 +69,20 @@ class ClientLink(OwnedLink):
             try:
                 self._connect()
                 self._watch()
-            except BaseException:  # an interrupt, too, leaves no connection open
-                self.close()
-                raise
+            except BaseException as error:  # an interrupt, too, leaves no connection open
+                interrupt = interrupt_in(error)
+                if interrupt is None:
+                    self.close()
+                    raise
+                self._abandon()
+                raise interrupt
             finally:
                 self._connecting = False
             return True
+
+    def _abandon(self) -> None:
+        """Give up the connection after an interrupt."""
+        self.close()
 
     def _connect(self) -> None:
         self.check_owner()
@@ -97,54 +106,102 @@ class ClientLink(OwnedLink):
 
 
 class FilesLink(OwnedLink):
-    """A link with open files, ``remotes``. Closing one is a request: if a finalizer does so during another
-    request, it is postponed until before the next one."""
+    """A link with open files, ``remotes``, each with what it was opened on.
+
+    Closing one is a request. If a finalizer or a signal handler does so during another request of its
+    thread, which may hold locks of the client that are not reentrant, or be in the middle of a packet, it is
+    postponed until that is over.
+    """
 
     lost: ClassVar[tuple[type[Exception], ...]]
     """What requests raise where the connection is lost."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.remotes: set[Any] = set()
-        self._done_with: list[Any] = []
-        self._busy = False
+        self.remotes: dict[Any, object] = {}
+        self._postponed: list[Callable[[], object]] = []
+        self._user: int | None = None  # the thread that makes a request
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the lock for a request, after closing files whose closing was postponed."""
+    def exclusive(self) -> Iterator[bool]:
+        """Hold the lock for a request, before and after which what was postponed is done. Gives whether it is
+        within another one."""
         with self.lock:
-            outer = self._busy
+            outer = self._user
+            if outer is None:
+                self._do_postponed()
             try:
-                self._busy = True
-                while self._done_with and not outer:
-                    self._close(self._done_with.pop())
-                yield
+                self._user = threading.get_ident()
+                yield outer is not None
             finally:
-                self._busy = outer
+                self._user = outer
+            if outer is None:
+                self._do_postponed()
+
+    def _do_postponed(self) -> None:
+        while self._postponed:
+            work = self._postponed.pop()
+            try:
+                work()
+            except Exception as error:  # of a finalizer, for which the interpreter says it as well
+                _Unraisable(error)
+
+    def postpone(self, work: Callable[[], object]) -> bool:
+        """Whether this thread is in the middle of a request; if so ``work`` is done after it."""
+        if self._user != threading.get_ident():
+            return False
+        self._postponed.append(work)
+        return True
 
     def _close(self, remote: Any) -> None:
-        if remote in self.remotes:
-            with suppress(*self.lost):
+        if self.is_open(remote):
+            with suppress(*self.lost), self.exclusive():
                 remote.close()
-            self.forget(remote)
+        self.forget(remote)
+
+    def is_open(self, remote: Any) -> bool:
+        """Whether a remote file can be used on the connection as it is."""
+        raise NotImplementedError
 
     def forget(self, remote: Any) -> None:
         """Forget a remote file that is closed, or was lost with its connection."""
-        self.remotes.discard(remote)
+        self.remotes.pop(remote, None)
 
     def _is_alive(self) -> bool:
         """Whether a request can be made now."""
         raise NotImplementedError
 
     def close_file(self, remote: Any) -> None:
-        """Close a remote file, now or, during another request, before the next one."""
+        """Close a remote file, now or, during another request, after it."""
         hooks.check()
         if not is_mine(self) or remote not in self.remotes:
             return
-        self._done_with.append(remote)
-        if not self._busy and self._is_alive() and self.lock.acquire(blocking=False):
+        self._postponed.append(partial(self._close, remote))
+        held: list[bool] = []
+        if self._user is None and self._is_alive():
             try:
-                with self.exclusive():
-                    pass
+                held.extend(map(self.lock.acquire, (False,)))  # in C: no interrupt comes between the two
+                if held[0]:
+                    self._do_postponed()
             finally:
-                self.lock.release()
+                if any(held):
+                    self.lock.release()
+
+
+class _Unraisable:
+    """Has an error told as those of finalizers are, at once."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __del__(self) -> None:
+        raise self.error
+
+
+def interrupt_in(error: BaseException) -> BaseException | None:
+    """The interrupt that ``error`` is, or that a condition variable hides: where one comes as it waits, it
+    raises "release unlocked lock" in place of that. None for other errors."""
+    if not isinstance(error, Exception):
+        return error
+    hidden = error.__context__ if isinstance(error, RuntimeError) else None
+    return hidden if not isinstance(hidden, Exception) else None

@@ -1,6 +1,7 @@
 """One SSH connection and the SFTP session on it.
 
-An `SFTPLink` is used by one thread at a time, for the length of an operation. Where the server
+An `SFTPLink` is used by one thread at a time, for the length of an operation. Meanwhile it has no
+session, as in `_remote.ftp_link`. Where the server
 hung up, the next operation begins with a new connection; one that was under way is tried
 once more on it if it changes nothing.
 
@@ -16,6 +17,7 @@ import errno
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import paramiko
@@ -23,7 +25,7 @@ from paramiko.sftp import CMD_DATA, CMD_READ, int64
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from fsspec._fork import sockets
-from fsspec.implementations._remote.link import ClientLink, FilesLink
+from fsspec.implementations._remote.link import ClientLink, FilesLink, interrupt_in
 from fsspec.implementations._remote.refusals import name_server, refusal
 
 if TYPE_CHECKING:
@@ -62,9 +64,15 @@ def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -
     try:
         client.connect(host, **options)
     except BaseException as error:  # an interrupt, too, leaves no connection open
-        client.close()
+        interrupt = interrupt_in(error)
+        if interrupt is not None:
+            cut(client.get_transport())
+        else:
+            client.close()
         if hasattr(sock, "close"):
             sock.close()
+        if interrupt is not None:
+            raise interrupt
         if isinstance(error, (OSError, EOFError, paramiko.SSHException)):
             name_server(error, server)
         raise
@@ -77,6 +85,13 @@ def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
 
 def _do_nothing() -> None:
     pass
+
+
+def cut(transport: Any) -> None:
+    """Have a connection of paramiko end, if there is one, without a call that takes a lock."""
+    if transport is not None:
+        transport.active = False
+        transport.packetizer.close()
 
 
 class SFTPLink(ClientLink, FilesLink):
@@ -102,6 +117,9 @@ class SFTPLink(ClientLink, FilesLink):
 
     _connected = _is_alive
 
+    def is_open(self, remote: Any) -> bool:
+        return self.remotes.get(remote) is self.sftp and self._is_alive()
+
     def _watch(self) -> None:
         sock = self.sftp.get_channel() if self.sftp is not None else None
         while isinstance(sock, paramiko.Channel):  # also through jump hosts
@@ -119,56 +137,88 @@ class SFTPLink(ClientLink, FilesLink):
     def close(self) -> None:
         client, self.client = self.client, None
         sftp, self.sftp = self.sftp, None
-        remotes, self.remotes, self._done_with = self.remotes, set(), []
         if client is not None:
             client.close()
         elif sftp is not None:
             sftp.close()
-        remotes.clear()  # after closing: else each would send its own close
+        self._forget_remotes(sftp)  # after closing: else each would send its own close
+
+    def _forget_remotes(self, sftp: Any) -> None:
+        for remote in [remote for remote, session in list(self.remotes.items()) if session is sftp]:
+            self.forget(remote)
 
     def _abandon(self) -> None:
-        """Give up the connection after an interrupt, since which paramiko may hold locks of its own for good.
+        client, self.client = self.client, None
+        sftp, self.sftp = self.sftp, None
+        self._cut_off(client, sftp)
+
+    def _cut_off(self, client: Any, sftp: Any) -> None:
+        """Give up a connection after an interrupt, since which paramiko may hold locks of its own for good.
 
         Nothing is called that takes one, here or as its objects are collected: the socket is closed, at which
         paramiko's thread ends.
         """
-        sftp, remotes = self.sftp, self.remotes
-        self.client = self.sftp = None
-        self.remotes, self._done_with = set(), []
+        transport = None
         if sftp is not None:
-            channel = sftp.get_channel()
-            transport = channel.get_transport()
             sftp._async_request = _refuse  # what a remote file sends as it is collected
-            channel.close = sftp.close = _do_nothing
-            transport.active = False
-            transport.packetizer.close()
-        remotes.clear()
+            sftp.close = _do_nothing
+            channel = sftp.get_channel()
+            channel.close = _do_nothing
+            transport = channel.get_transport()
+        elif client is not None:
+            transport = client.get_transport()
+        cut(transport)
+        self._forget_remotes(sftp)
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of the SFTP session. Raises OSError: the server's refusal, or
         ``ConnectionError`` where the connection was lost."""
         self.check_owner()
-        with self.lock:
+        with self.exclusive():
             fresh = self.refresh()
-            with self.exclusive():
-                while True:
-                    try:
-                        return operation(self.sftp)
-                    except LOST as error:
-                        late = isinstance(error, TimeoutError)
-                        if late or not isinstance(error, OSError):
-                            # the answer may still come, to another question; and the end of a
-                            # connection is seen here before paramiko's own thread knows of it
-                            self.close()
-                        if self._is_alive():
-                            raise
-                        if fresh or not repeat or late:
-                            raise self._lost(error) from error
-                    except BaseException:  # also an exception of a signal handler in the middle of a packet
-                        self._abandon()
+            while True:
+                sftp = self.sftp
+                try:
+                    return self._exchange(operation)
+                except LOST as error:
+                    if self.sftp is sftp and self._is_alive():
                         raise
-                    self.refresh()
-                    fresh = True
+                    if fresh or not repeat or isinstance(error, TimeoutError):
+                        raise self._lost(error) from error
+                self.refresh()
+                fresh = True
+
+    def _exchange(self, operation: Callable[[Any], T]) -> T:
+        """Perform an operation on the session, which nobody finds meanwhile: it is put back when the answer
+        is there, or was refused. So none is used again that was interrupted, at whatever moment."""
+        client, sftp = self.client, self.sftp
+        if sftp is None:  # of a finalizer or a signal handler, that is
+            raise ConnectionError(f"the SFTP server {self.name} is just being connected to")
+        try:
+            self.client = self.sftp = None
+            result = operation(sftp)
+            self._put_back(client, sftp)
+        except BaseException as error:  # also of a signal handler, in the middle of a packet
+            refused = isinstance(error, OSError) and not isinstance(error, TimeoutError)
+            if refused and sftp.get_channel().get_transport().is_active():
+                self._put_back(client, sftp)
+                raise
+            # the answer may still come, to another question; and the end of a connection is seen here
+            # before paramiko's own thread knows of it
+            self._cut_off(client, sftp)
+            raise interrupt_in(error) or error
+        return result
+
+    def _put_back(self, client: Any, sftp: Any) -> None:
+        if self.sftp is not None:
+            self.close()  # that of an operation within this one
+        self.client, self.sftp = client, sftp
+
+    def _close(self, remote: Any) -> None:
+        with suppress(*LOST):
+            if self.is_open(remote):
+                self._exchange(lambda sftp: remote.close())
+        self.forget(remote)
 
     def _lost(self, error: Exception) -> Exception:
         if isinstance(error, TimeoutError):
@@ -178,7 +228,7 @@ class SFTPLink(ClientLink, FilesLink):
     def open(self, sftp: paramiko.SFTPClient, path: str, mode: str) -> paramiko.SFTPFile:
         """A remote file; within an operation."""
         remote = sftp.open(path, mode)
-        self.remotes.add(remote)
+        self.remotes[remote] = sftp
         if mode == "ab" and size_by_handle(remote) is None:
             remote.seek(sftp.stat(path).st_size or 0)  # else paramiko begins at 0
         return remote

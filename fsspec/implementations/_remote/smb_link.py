@@ -10,6 +10,7 @@ see `fsspec._fork.sockets`.
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import smbprotocol.exceptions
 
 from fsspec._fork import hooks, sockets
-from fsspec.implementations._remote.link import FilesLink
+from fsspec.implementations._remote.link import FilesLink, interrupt_in
 
 if TYPE_CHECKING:
     import smbclient
@@ -42,14 +43,46 @@ class SMBLink(FilesLink):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.connections: dict[str, Any] = {}
+        self._connections_within: dict[str, Any] = {}  # for requests within the one that is made
+        self._unfinished = False  # also where an interrupt came in the middle of `_abandon`
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """As of any link. Raises ConnectionError: the interpreter is ending."""
+    def exclusive(self) -> Iterator[bool]:
+        """As of any link. Raises ConnectionError: the interpreter is ending.
+
+        Requests within another one are made on connections of their own. After an interrupt all are given up,
+        also one that was met in doing so.
+        """
         if not self._is_alive():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
-        with super().exclusive():
-            yield
+        with super().exclusive() as within:
+            used = self.connections
+            if within:
+                self.connections, self._connections_within = self._connections_within, {}
+            elif self._unfinished:
+                self._abandon()
+            self._unfinished = True
+            try:
+                yield within
+                self._unfinished = within
+            except BaseException as error:  # also an interrupt: see `_abandon`
+                if isinstance(error, LOST) and not isinstance(
+                    error, TimeoutError
+                ):  # the latter is a handler's
+                    self._unfinished = within
+                    raise
+                self._abandon()
+                self._unfinished = within
+                raise interrupt_in(error) or error
+            finally:
+                own, self.connections = self.connections, self._connections_within
+                self._connections_within = {}
+                if self.connections:
+                    self.disconnect()
+                self.connections, self._connections_within = (used, own) if within else (own, {})
+
+    def is_open(self, remote: smbclient.SambaIO) -> bool:
+        return self.remotes.get(remote) is self.connections
 
     def _is_alive(self) -> bool:
         return not sys.is_finalizing()
@@ -86,13 +119,24 @@ class SMBLink(FilesLink):
 
     def disconnect(self) -> None:
         """Close the connections; lost ones are only forgotten."""
-        found = list(self.connections.values())
-        self.connections.clear()
-        for raw in list(self.remotes):
-            self.forget(raw)
-        for connection in found:
+        for connection in self._take():
             with suppress(*LOST):
                 connection.disconnect(close=False)
+
+    def _abandon(self) -> None:
+        """Give up the connections after an interrupt, since which their threads may wait for locks for good:
+        nothing is called that takes one, or waits for a thread."""
+        for connection in self._take():
+            sock = getattr(connection.transport, "_sock", None)
+            if sock is not None:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def _take(self) -> list[Any]:
+        used, self.connections = self.connections, {}
+        for remote in [remote for remote, opened_on in list(self.remotes.items()) if opened_on is used]:
+            self.forget(remote)
+        return list(used.values())
 
     def forget(self, remote: smbclient.SambaIO) -> None:
         super().forget(remote)

@@ -72,6 +72,14 @@ class SeekableWriting(AbstractBufferedFile):
         self._written_end = size
         return size
 
+    def close(self) -> None:
+        if self.mode == "rb" or not is_mine(self) or not self.fs._server_link.postpone(self.close):
+            super().close()
+        elif not self.closed and self.buffer is not None:
+            # a finalizer calls it in the middle of a request; the buffer may be garbage, too, and closed next
+            data, self.buffer = self.buffer.getvalue(), io.BytesIO()
+            self.buffer.write(data)
+
     def _send_buffer(self) -> None:
         """Write what the buffer holds, less than a block as well."""
         if not is_mine(self):

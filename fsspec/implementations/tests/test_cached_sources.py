@@ -5,6 +5,7 @@ import io
 import json
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,46 @@ def test_a_copy_that_another_instance_replaces_as_it_is_opened_is_not_read(archi
     monkeypatch.setattr(one._metadata, "lookup", lookup)
     with one.open("in/a.csv") as f:
         assert f.read() == b"one" and replaced == [b"two"]
+
+
+def test_a_copy_that_is_back_after_another_was_read_in_its_place_is_read_again(
+    archives, tmp_path, monkeypatch
+):
+    options = {"cache_storage": str(tmp_path / "c"), "same_names": True}
+    one, two, three = (
+        fsspec.filesystem("filecache", target_protocol="zip", target_options={"fo": path}, **options)
+        for path in [*archives, archives[0]]
+    )
+    one.cat_file("in/a.csv")
+    began, read, replaced = [], one._local_fs.cat_file, []
+
+    def cat_file(*args, **kwargs):
+        if began:
+            return read(*args, **kwargs)
+        began.append(True)
+        replaced.append(two.cat_file("in/a.csv"))
+        data = read(*args, **kwargs)
+        replaced.append(three.cat_file("in/a.csv"))
+        return data
+
+    monkeypatch.setattr(one._local_fs, "cat_file", cat_file)
+    assert one.cat_file("in/a.csv") == b"one" and replaced == [b"two", b"one"]
+
+
+@pytest.mark.parametrize("instances", [1, 4])
+def test_threads_that_replace_each_others_copies_read_their_own(instances, m, tmp_path):
+    for name in "abc":
+        m.pipe_file(f"/{name}/file", name.encode() * 10)
+    options = {"cache_storage": str(tmp_path), "same_names": True, "skip_instance_cache": True}
+    made = [fsspec.filesystem("filecache", fs=m, **options) for _ in range(instances)]
+
+    def read(thread):
+        fs = made[thread % instances]
+        return [fs.cat_file(f"/{'abc'[(thread + n) % 3]}/file")[:1] for n in range(15)]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(read, range(4)))
+    assert found == [[b"abc"[(t + n) % 3 :][:1] for n in range(15)] for t in range(4)]
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
