@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import smbclient
@@ -406,48 +407,52 @@ class SMBFileOpener(SeekableWriting):
         with link.lock:
             if not link.is_open(self._raw_file):  # another process's, or lost
                 self._open()
-            out = bytearray(end - start)
-            got = 0
             try:
-                with link.exclusive():
-                    self._raw_file.seek(start)
-                    while got < len(out) and (count := self._raw_file.readinto(memoryview(out)[got:])):
-                        got += count
+                out: bytes = link.exclusive(partial(self._read_raw, start, end - start))
             except smbprotocol.exceptions.SMBException as error:
                 link.forget(self._raw_file)
                 raise ConnectionResetError(f"reading {self.path!r}: {error}") from error
-        if got < len(out):
-            raise OSError(f"{self.path!r} ended {len(out) - got} bytes early; was it changed?")
-        return bytes(out)
+        if len(out) < end - start:
+            raise OSError(f"{self.path!r} ended {end - start - len(out)} bytes early; was it changed?")
+        return out
+
+    def _read_raw(self, start: int, length: int) -> bytes:
+        out, got = bytearray(length), 0
+        self._raw_file.seek(start)
+        while got < length and (count := self._raw_file.readinto(memoryview(out)[got:])):
+            got += count
+        return bytes(memoryview(out)[:got])
 
     def _seek_handle(self, to: int) -> None:
-        with self._server_link.exclusive():
-            self._check_connected()
-            self._raw_file.seek(to)
+        self._change_raw(lambda: self._raw_file.seek(to))
 
     def _truncate_handle(self, size: int) -> None:
-        with self._server_link.exclusive():
-            self._check_connected()
-            self._raw_file.truncate(size)
+        self._change_raw(lambda: self._raw_file.truncate(size))
 
-    def _check_connected(self) -> None:
-        if not self._server_link.is_open(self._raw_file):
-            raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
+    def _change_raw(self, change: Callable[[], object]) -> None:
+        def request() -> None:
+            if not self._server_link.is_open(self._raw_file):
+                raise ConnectionResetError(f"the connection was lost while {self.path!r} was written")
+            change()
+
+        self._server_link.exclusive(request)
 
     def _upload_chunk(self, final: bool = False) -> None:
         """Write what ``buffer`` holds at the place where it belongs."""
-        view = memoryview(self.buffer.getvalue())
-        link, end = self._server_link, self.loc
+        data, end = self.buffer.getvalue(), self.loc
+
+        def change() -> None:
+            view = memoryview(data)
+            if view:
+                self._written_end = max(self._written_end, end)
+            while view:
+                view = view[self._raw_file.write(view) or 0 :]
+            if final:
+                self._raw_file.close()
+                self._server_link.forget(self._raw_file)
+
         try:
-            with link.exclusive():
-                self._check_connected()
-                if view:
-                    self._written_end = max(self._written_end, end)
-                while view:
-                    view = view[self._raw_file.write(view) or 0 :]
-                if final:
-                    self._raw_file.close()
-                    link.forget(self._raw_file)
+            self._change_raw(change)
         except BaseException as error:
             self.closed = True  # more would go behind a gap
             self._remove_part()
@@ -497,7 +502,8 @@ class _SMBHandle(Handle):
 
     def _run_operation(self, operation: Callable[[Any], T]) -> T:
         self._server_link.check_owner()
-        with self._server_link.exclusive():
+
+        def request() -> T:
             if not self._server_link.is_open(self.remote):
                 raise ConnectionResetError(f"the connection was lost while {self.path!r} was open")
             try:
@@ -507,6 +513,9 @@ class _SMBHandle(Handle):
                     raise
                 self._server_link.forget(self.remote)
                 raise ConnectionResetError(f"{self.path!r}: {error}") from error
+
+        result: T = self._server_link.exclusive(request)
+        return result
 
     def _get_size(self) -> int:
         size: int = self.fs.info(self.path)["size"]  # smbclient knows what it was as the file was opened

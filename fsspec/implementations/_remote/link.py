@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import T
 
 
 class OwnedLink:
@@ -122,21 +125,24 @@ class FilesLink(OwnedLink):
         self._postponed: list[Callable[[], object]] = []
         self._user: int | None = None  # the thread that makes a request
 
-    @contextmanager
-    def exclusive(self) -> Iterator[bool]:
-        """Hold the lock for a request, before and after which what was postponed is done. Gives whether it is
-        within another one."""
+    def exclusive(self, request: Callable[[], T]) -> T:
+        """Perform a request with the lock held; before and after it what was postponed is done.
+
+        No context manager: of one that is written in Python nobody would do the end, where an interrupt comes
+        as it begins.
+        """
         with self.lock:
             outer = self._user
             if outer is None:
                 self._do_postponed()
             try:
                 self._user = threading.get_ident()
-                yield outer is not None
+                result = request()
             finally:
                 self._user = outer
             if outer is None:
                 self._do_postponed()
+            return result
 
     def _do_postponed(self) -> None:
         while self._postponed:
@@ -155,8 +161,8 @@ class FilesLink(OwnedLink):
 
     def _close(self, remote: Any) -> None:
         if self.is_open(remote):
-            with suppress(*self.lost), self.exclusive():
-                remote.close()
+            with suppress(*self.lost):
+                self.exclusive(remote.close)
         self.forget(remote)
 
     def is_open(self, remote: Any) -> bool:

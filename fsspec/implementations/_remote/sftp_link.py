@@ -18,6 +18,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import paramiko
@@ -174,19 +175,21 @@ class SFTPLink(ClientLink, FilesLink):
         """What ``operation`` makes of the SFTP session. Raises OSError: the server's refusal, or
         ``ConnectionError`` where the connection was lost."""
         self.check_owner()
-        with self.exclusive():
-            fresh = self.refresh()
-            while True:
-                sftp = self.sftp
-                try:
-                    return self._exchange(operation)
-                except LOST as error:
-                    if self.sftp is sftp and self._is_alive():
-                        raise
-                    if fresh or not repeat or isinstance(error, TimeoutError):
-                        raise self._lost(error) from error
-                self.refresh()
-                fresh = True
+        return self.exclusive(partial(self._run_connected, operation, repeat))
+
+    def _run_connected(self, operation: Callable[[Any], T], repeat: bool) -> T:
+        fresh = self.refresh()
+        while True:
+            sftp = self.sftp
+            try:
+                return self._exchange(operation)
+            except LOST as error:
+                if self.sftp is sftp and self._is_alive():
+                    raise
+                if fresh or not repeat or isinstance(error, TimeoutError):
+                    raise self._lost(error) from error
+            self.refresh()
+            fresh = True
 
     def _exchange(self, operation: Callable[[Any], T]) -> T:
         """Perform an operation on the session, which nobody finds meanwhile: it is put back when the answer
@@ -217,7 +220,7 @@ class SFTPLink(ClientLink, FilesLink):
     def _close(self, remote: Any) -> None:
         with suppress(*LOST):
             if self.is_open(remote):
-                self._exchange(lambda sftp: remote.close())
+                self.exclusive(lambda: self._exchange(lambda sftp: remote.close()))
         self.forget(remote)
 
     def _lost(self, error: Exception) -> Exception:

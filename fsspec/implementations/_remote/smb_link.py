@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,7 @@ class SMBLink(FilesLink):
         self._connections_within: dict[str, Any] = {}  # for requests within the one that is made
         self._unfinished = False  # also where an interrupt came in the middle of `_abandon`
 
-    @contextmanager
-    def exclusive(self) -> Iterator[bool]:
+    def exclusive(self, request: Callable[[], T]) -> T:
         """As of any link. Raises ConnectionError: the interpreter is ending.
 
         Requests within another one are made on connections of their own. After an interrupt all are given up,
@@ -55,31 +55,33 @@ class SMBLink(FilesLink):
         """
         if not self._is_alive():
             raise ConnectionError(f"the SMB server {self.name} cannot be asked while the interpreter ends")
-        with super().exclusive() as within:
-            used = self.connections
-            if within:
-                self.connections, self._connections_within = self._connections_within, {}
-            elif self._unfinished:
-                self._abandon()
-            self._unfinished = True
-            try:
-                yield within
+        with self.lock:
+            return super().exclusive(partial(self._exchange, request, self._user is not None))
+
+    def _exchange(self, request: Callable[[], T], within: bool) -> T:
+        used = self.connections
+        if within:
+            self.connections, self._connections_within = self._connections_within, {}
+        elif self._unfinished:
+            self._abandon()
+        self._unfinished = True
+        try:
+            result = request()
+            self._unfinished = within
+        except BaseException as error:  # also an interrupt: see `_abandon`
+            if isinstance(error, LOST) and not isinstance(error, TimeoutError):  # the latter is a handler's
                 self._unfinished = within
-            except BaseException as error:  # also an interrupt: see `_abandon`
-                if isinstance(error, LOST) and not isinstance(
-                    error, TimeoutError
-                ):  # the latter is a handler's
-                    self._unfinished = within
-                    raise
-                self._abandon()
-                self._unfinished = within
-                raise interrupt_in(error) or error
-            finally:
-                own, self.connections = self.connections, self._connections_within
-                self._connections_within = {}
-                if self.connections:
-                    self.disconnect()
-                self.connections, self._connections_within = (used, own) if within else (own, {})
+                raise
+            self._abandon()
+            self._unfinished = within
+            raise interrupt_in(error) or error
+        finally:
+            own, self.connections = self.connections, self._connections_within
+            self._connections_within = {}
+            if self.connections:
+                self.disconnect()
+            self.connections, self._connections_within = (used, own) if within else (own, {})
+        return result
 
     def is_open(self, remote: smbclient.SambaIO) -> bool:
         return self.remotes.get(remote) is self.connections
@@ -91,20 +93,22 @@ class SMBLink(FilesLink):
         """What ``operation`` gives, which calls smbclient with ``connections``, as ``connect`` does. Raises
         what smbclient does, but ``ConnectionError`` where the connection was lost."""
         hooks.check()
-        with self.exclusive():
-            while True:
-                try:
-                    return operation()
-                except (OSError, smbprotocol.exceptions.SMBResponseException):
-                    raise  # the server's answer
-                except smbprotocol.exceptions.SMBException as error:
-                    self.disconnect()
-                    if not repeat:
-                        raise ConnectionResetError(f"the SMB server {self.name}: {error}") from error
-                finally:
-                    self.watch()  # smbclient may have connected again
-                repeat = False
-                connect()
+        return self.exclusive(partial(self._run_repeated, operation, connect, repeat))
+
+    def _run_repeated(self, operation: Callable[[], T], connect: Callable[[], None], repeat: bool) -> T:
+        while True:
+            try:
+                return operation()
+            except (OSError, smbprotocol.exceptions.SMBResponseException):
+                raise  # the server's answer
+            except smbprotocol.exceptions.SMBException as error:
+                self.disconnect()
+                if not repeat:
+                    raise ConnectionResetError(f"the SMB server {self.name}: {error}") from error
+            finally:
+                self.watch()  # smbclient may have connected again
+            repeat = False
+            connect()
 
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""

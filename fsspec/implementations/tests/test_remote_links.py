@@ -58,8 +58,11 @@ def program(kind, server):
                     return work()
             return link.run(locked)
         [connection] = link.connections.values()
-        with link.exclusive(), connection.sequence_lock:
-            return work()
+
+        def locked():
+            with connection.sequence_lock:
+                return work()
+        return link.exclusive(locked)
 
     def take_lock():
         "For good, as an interrupt does."
@@ -67,9 +70,7 @@ def program(kind, server):
             link.run(lambda sftp: (sftp._lock.acquire(), interrupt()))
         elif kind == "smb":
             [connection] = link.connections.values()
-            with link.exclusive():
-                connection.sequence_lock.acquire()
-                interrupt()
+            link.exclusive(lambda: (connection.sequence_lock.acquire(), interrupt()))
         else:
             link.run(lambda ftp: (ftp.putcmd("SIZE /file"), interrupt()))
 
@@ -139,8 +140,7 @@ def test_an_interrupt_that_a_condition_variable_hides_is_raised(program, kind):
         if kind == "sftp":
             link.run(hidden)
         else:
-            with link.exclusive():
-                hidden()
+            link.exclusive(hidden)
 
     assert interrupted(exists)
     assert fs.cat_file(path) == data
