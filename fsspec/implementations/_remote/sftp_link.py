@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 PACKET = 2**15  # what servers give and take at a time
 UNDER_WAY = 64  # requests for pieces of a file
+_HANDSHAKE_LIMIT = 60.0
+"""Seconds for the exchange of keys, where no timeout was asked for; paramiko itself limits the login to 30."""
+
 LOST = (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError)
 
 
@@ -48,11 +51,13 @@ def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -
     client = paramiko.SSHClient()
     client.load_system_host_keys()
     client.set_missing_host_key_policy(policy)
-    options = dict(options)
+    options, timeout = dict(options), options.get("timeout")
+    if timeout is None:
+        options["timeout"] = _HANDSHAKE_LIMIT  # else paramiko waits for good, where the server stops midway
     sock = options.get("sock")
     if sock is None:
         try:
-            sock = options["sock"] = sockets.connect(address, options.get("timeout"))
+            sock = options["sock"] = sockets.connect(address, timeout)
         except OSError as error:
             name_server(error, server)
             if error.errno not in (errno.ECONNREFUSED, errno.EHOSTUNREACH):
