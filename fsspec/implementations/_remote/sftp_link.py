@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PACKET = 2**15  # what servers give and take at a time
 UNDER_WAY = 64  # requests for pieces of a file
 _HANDSHAKE_LIMIT = 60.0
-"""Seconds for the exchange of keys, where no timeout was asked for; paramiko itself limits the login to 30."""
+"""Seconds for the exchange of keys, where no timeout was asked for; paramiko limits the login, to 30."""
 
 LOST = (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError)
 
