@@ -69,7 +69,8 @@ def register_compression(
     name
         what it is called in ``compression=name``
     callback
-        called with an open binary file and ``mode`` ("rb" or "wb"); returns a file
+        called with an open binary file and ``mode`` ("r" or "w"); returns a file whose ``close`` closes the
+        one it was given
     extensions
         such as "gz": names of files that end so are taken to be compressed with it
     force
