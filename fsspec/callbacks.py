@@ -18,8 +18,6 @@ from functools import wraps
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._overriding import default
-
 if TYPE_CHECKING:
     from typing_extensions import Self
 
@@ -135,7 +133,6 @@ class Callback:
             hook(self.size, self.value, **passed)
         return None
 
-    @default
     def wrap(self, iterable: Iterable[T]) -> Iterator[T]:
         """The items of an iterable, each counted as it is given out."""
         for item in iterable:

@@ -1,6 +1,6 @@
 """Batches of transfers, of one file each: their callbacks, and what a failed download leaves.
 
-A failed download leaves no file, and one that was there as it was; folders that were made for it go.
+A failed download leaves no file, and one that was there as it was; folders that were made for it stay.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsspec._files.replacing import file_state, make_folders, name_beside, name_target, take_place
 from fsspec._fork.owned import is_mine, own
-from fsspec._overriding import fs_behind, is_default
+from fsspec._overriding import fs_behind
 from fsspec._plans import Plan, call, local
 from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
@@ -36,15 +36,15 @@ def in_rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[s
     return rounds
 
 
-Made = tuple[dict[str, "tuple[int, ...] | None"], list[str]]
-"""The `file_state` of each target, and the folders that were made, a parent before what is in it."""
+States = dict[str, "tuple[int, ...] | None"]
+"""The `file_state` of each target."""
 
 
 class Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
     wrap: Callable[[Iterable[Any]], Iterable[Any]] | None = None
-    """The callback's own, which counts them; as upstream's transfers that block do."""
+    """The callback's, which counts them as they begin: that of transfers that block, as upstream's."""
 
     def __init__(self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: Options) -> None:
         self.name = name
@@ -56,7 +56,7 @@ class Transfers:
     def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
         """All of them; a list of what they return."""
         self.callback.set_size(len(self.pairs))
-        if not fs.async_impl and not is_default(self.callback.wrap):
+        if not fs.async_impl:
             self.wrap = self.callback.wrap
         answers: list[Any] = []
         for self.pairs in in_rounds(fs, self.pairs):
@@ -83,33 +83,33 @@ class Transfers:
             self.under_way[position] = child
             if is_watched:
                 child.__enter__()
-            yield call(self.name, a, self.written_for(b), callback=child, **self.kwargs)
+            yield call(self.name, a, self.written_for(a, b), callback=child, **self.kwargs)
 
-    def written_for(self, target: str) -> str:
+    def written_for(self, source: str, target: str) -> str:
         """The name that the other side is given for a target."""
         return target
 
     def done(self, position: int, result: object) -> None:
         self.end(position, whole=not isinstance(result, BaseException))
-        if self.wrap is None:
-            self.callback.relative_update(1)
 
     def end(self, position: int, whole: bool) -> None:
         child = self.under_way.pop(position)
         if child is not DEFAULT_CALLBACK:
             child.__exit__(None, None, None)
+        if self.wrap is None:
+            self.callback.relative_update(1)
 
 
 class Downloads(Transfers):
     """Transfers to this machine: a failed one leaves no file, and an existing file unchanged."""
 
-    passed: tuple[type[OSError], ...] = ()
-    folders: Made | None = None  # of the only group, if made already
+    one_by_one = False  # each folder is made right before its file is asked for, not all of them at once
+    states: States | None = None  # of the only group, if its folders are made
     in_place = False  # whether the backend may leave a partial file at the given path
 
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
-        folders: Made = self.folders or (yield local(make_folders_of, self.pairs, self.passed))
-        self.before, self.made = folders
+        states: States = self.states or (yield local(prepare_targets, self.pairs, not self.one_by_one))
+        self.before = states
         own(self)
         self.failed: list[str] = []
         self.beside: dict[str, str] = {}  # by target, while they are written
@@ -128,7 +128,10 @@ class Downloads(Transfers):
             yield local(self.finish)
         return answers
 
-    def written_for(self, target: str) -> str:
+    def written_for(self, source: str, target: str) -> str:
+        if self.one_by_one:  # what is in the way of the folder is what the download will raise
+            with suppress(FileExistsError, NotADirectoryError):
+                make_folders(_folder_of(source, target))
         return self.beside.get(target, target)
 
     def done(self, position: int, result: object) -> None:
@@ -147,9 +150,8 @@ class Downloads(Transfers):
                 name_target(error, partial, path)
 
     def finish(self) -> None:
-        """Rename the files written beside their targets. Remove files of failed downloads, and empty folders
-        made for them; untouched files, and what is no regular file, stay. In a forked child nothing is done,
-        as the files are the parent's."""
+        """Rename the files written beside their targets. Remove files of failed downloads; untouched files,
+        and what is no regular file, stay. In a forked child nothing is done: the files are the parent's."""
         if not is_mine(self):
             return
         for path in self.failed:
@@ -164,9 +166,6 @@ class Downloads(Transfers):
             if os.path.isfile(real) and file_state(real) != self.before[path]:
                 with suppress(OSError):  # the error of the transfer is the one to raise
                     os.unlink(real)
-        for folder in reversed(self.made):
-            with suppress(OSError):  # something is in it
-                os.rmdir(folder)
 
 
 def _names_beside(before: dict[str, tuple[int, ...] | None]) -> dict[str, str]:
@@ -185,24 +184,15 @@ def writes_in_place(fs: Filesystem) -> bool:
     return not (getattr(type(fs), name).__module__ or "").startswith(_WHOLE)
 
 
-def make_folders_of(pairs: list[tuple[str, str]], passed: tuple[type[OSError], ...]) -> Made:
-    """Make the folders of the targets. Errors of the kinds ``passed`` are ignored, as the downloads to those
-    folders will raise them."""
-    targets = [b for _, b in pairs]
-    # the marker object of a folder in an object store stands for the folder
-    markers = {b for a, b in pairs if a.endswith("/") and b.endswith("/")}
-    made: list[str] = []
-    for parent in dict.fromkeys(
-        os.path.dirname(target if target in markers else target.rstrip("/")) for target in targets
-    ):
-        if os.path.isdir(parent):
-            continue
-        missing, above = [], parent
-        while above and not os.path.lexists(above):
-            missing.append(above)
-            above = os.path.dirname(above)
-        with suppress(*passed):
-            make_folders(parent)
-            made += reversed(missing)
+def prepare_targets(pairs: list[tuple[str, str]], making: bool) -> States:
+    """What is at the targets; ``making`` makes their folders."""
+    if making:
+        for folder in {_folder_of(a, b): None for a, b in pairs}:
+            make_folders(folder)
     # a slash at the end would have the system say that a file is no folder
-    return {target: file_state(target.rstrip("/") or "/") for target in targets}, made
+    return {target: file_state(target.rstrip("/") or "/") for _, target in pairs}
+
+
+def _folder_of(source: str, target: str) -> str:
+    """The folder that a target lies in; the marker of a folder in an object store stands for that folder."""
+    return os.path.dirname(target if source.endswith("/") else target.rstrip("/"))

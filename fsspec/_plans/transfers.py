@@ -26,10 +26,10 @@ from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, expand_call, together
 from fsspec._plans.transfer_batches import (
     Downloads,
-    Made,
+    States,
     Transfers,
     in_rounds,
-    make_folders_of,
+    prepare_targets,
     writes_in_place,
 )
 from fsspec.callbacks import Callback
@@ -313,16 +313,16 @@ def _top_sources(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
 
 
 def _download_pairs(
-    rpath: str | list[str], sources: list[str], lpath: str, passed: tuple[type[OSError], ...]
-) -> tuple[list[tuple[str, str]], Made | None]:
+    rpath: str | list[str], sources: list[str], lpath: str, making: bool
+) -> tuple[list[tuple[str, str]], States | None]:
     """Pairs of source and target below one local folder; and, unless two have one target, what
-    `make_folders_of` gives for them."""
+    `prepare_targets` gives for them."""
     top = _local_path(lpath)
     targets = _targets(rpath, sources, top, trailing_sep(lpath) or os.path.isdir(top))
     # a backslash in a name is a separator where the target is on Windows
     check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
     pairs = paired(sources, targets)
-    return pairs, make_folders_of(pairs, passed) if len(set(targets)) == len(targets) else None
+    return pairs, prepare_targets(pairs, making) if len(set(targets)) == len(targets) else None
 
 
 def get(
@@ -339,9 +339,7 @@ def get(
     """Download; see ``AbstractFileSystem.get``."""
     callback = Callback.as_callback(callback)
     rpath, lpath = path_texts(rpath), path_texts(lpath)
-    ignore, folders = on_error == "ignore", None
-    # of a blocking filesystem it is the first file whose error shows what is in its way, not the first folder
-    passed = () if fs.async_impl else (FileExistsError, NotADirectoryError)
+    ignore, states = on_error == "ignore", None
     if isinstance(rpath, list) and isinstance(lpath, list):
         pairs = paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
     else:
@@ -349,11 +347,15 @@ def get(
         if not sources:
             return None
         if isinstance(lpath, str):
-            pairs, folders = yield local(_download_pairs, rpath, sources, lpath, passed)
+            pairs, states = yield local(_download_pairs, rpath, sources, lpath, fs.async_impl)
         else:
             pairs = paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = Downloads("get_file", pairs, callback, kwargs)
-    transfers.passed, transfers.folders, transfers.in_place = passed, folders, writes_in_place(fs)
+    transfers.one_by_one, transfers.states, transfers.in_place = (
+        not fs.async_impl,
+        states,
+        writes_in_place(fs),
+    )
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     raise_first(a for a in answers if not (ignore and isinstance(a, FileNotFoundError)))
     return answers

@@ -281,7 +281,7 @@ class Contents:
         ------
         FileNotFoundError
             where there is no such file. ``lpath`` is then as it was before, as it is
-            after any other failure.
+            after any other failure; its folder is there.
         """
         callback = for_file(callback, rpath)
         if isfilelike(lpath):
@@ -293,11 +293,11 @@ class Contents:
             if self.isdir(rpath):
                 os.makedirs(local, exist_ok=True)
                 return
+            make_folder_of(local)
         with self.open(rpath, "rb", **kwargs) as source:
             if outfile is not None:
                 self._copy_out(source, outfile, callback)
                 return
-            make_folder_of(local)
             with replacing(local) as target:
                 self._copy_out(source, target, callback)
 
@@ -305,13 +305,13 @@ class Contents:
         size = getattr(source, "size", None)
         callback.set_size(size)
         done = 0
-        while not size or done < size:
+        while True:
             data = source.read(self.blocksize)
-            if not data:
-                break
             target.write(data)
             done += len(data)
-            callback.relative_update(len(data))
+            callback.relative_update(len(data))  # by nothing at the end
+            if not data:
+                break
         if size and done < size:
             name = getattr(source, "path", source)
             raise OSError(

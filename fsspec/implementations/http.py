@@ -391,12 +391,13 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         async def download() -> None:
             response = await self._get_response(rpath, kwargs)
             try:
-                self._raise_not_found_for_status(response, rpath)
-                responses.check_is_whole(response, rpath)
                 if callback is not DEFAULT_CALLBACK:
                     callback.set_size(parsing.announced_size(response.headers))
+                self._raise_not_found_for_status(response, rpath)
+                responses.check_is_whole(response, rpath)
                 with target.opened() as local:
                     await responses.Body(response, rpath).copy_to(target.writer(local, callback, chunk_size))
+                callback.relative_update(0)
             finally:
                 if not response.closed:
                     await responses.give_up(response)

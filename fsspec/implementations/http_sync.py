@@ -325,9 +325,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
         def download() -> None:
             with closing(self._get_response(rpath, **kwargs)) as response:
+                callback.set_size(parsing.described(response.headers)["size"])
                 self._raise_not_found_for_status(response, rpath)
                 sync_responses.check_is_whole(response, rpath)
-                callback.set_size(parsing.described(response.headers)["size"])
                 with target.opened() as local:
                     write = target.writer(local, callback, chunk_size)
                     for data in sync_responses.body_parts(response, rpath, size=chunk_size):

@@ -253,13 +253,11 @@ class MemoryFileSystem(AbstractFileSystem):
         if path not in self.pseudo_dirs and not self._tree_at().get(path):
             raise FileNotFoundError(path)
         if self._tree_at().get(path) if is_built_in(self.ls) else self.ls(path, detail=False):
-            raise self._not_empty(path)
+            kind = OSError if path in self.pseudo_dirs else FolderNotEmptyError
+            hint = "recursive=True removes all that is in it, or moves it where mv was called"
+            raise kind(errno.ENOTEMPTY, f"the folder is not empty; {hint}", path)
         with suppress(ValueError):  # another thread was faster
             self.pseudo_dirs.remove(path)
-
-    def _not_empty(self, path: str, hint: str = "") -> OSError:
-        kind = OSError if path in self.pseudo_dirs else FolderNotEmptyError
-        return kind(errno.ENOTEMPTY, f"the folder is not empty{hint}", path)
 
     # whole files ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -320,37 +318,20 @@ class MemoryFileSystem(AbstractFileSystem):
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
-        tree, to_remove = self._tree_at(), set(paths)
-        whole = recursive and maxdepth is None
         asked = self.rm_file, self._rm, self.isfile, self.exists, self.info
         plainly = all(map(is_built_in, asked))
-        for p in reversed(paths) if not whole else ():  # in their order, before anything is removed
-            if p not in self.store and not self._is_folder(p) and (plainly or not self.exists(p)):
-                raise FileNotFoundError(p)
-            if p and p not in self.store and not to_remove.issuperset(list(tree.get(p, ()))):
-                raise self._not_empty(
-                    p, "; recursive=True removes all that is in it, or moves it where mv was called"
-                )
-        if not plainly:
-            self._rm_by_own_methods(paths)
-            return
-        for p in reversed(paths):
-            if self.store.pop(p, None) is None and p in self.pseudo_dirs and p != "":
-                if whole and self._tree_at().get(p):
-                    continue  # another thread writes there
-                self.rmdir(p)
-
-    def _rm_by_own_methods(self, paths: list[str]) -> None:
-        """Remove sorted paths by the methods of one path, some of which are not this package's."""
+        whole = plainly and recursive and maxdepth is None  # what is in a folder now was written meanwhile
         folders = {p for p in paths if self._is_folder(p)}
         for p in reversed(paths):
-            if self.isfile(p):
+            if plainly and self.store.pop(p, None) is not None:
+                continue
+            if not plainly and self.isfile(p):
                 self.rm_file(p)
             elif p in folders and not self._is_folder(p):
                 continue  # it went with what was in it
             elif not self.exists(p):
                 raise FileNotFoundError(p)
-            elif p:
+            elif p and not (whole and self._tree_at().get(p)):
                 self.rmdir(p)
 
     # opening ----------------------------------------------------------------------

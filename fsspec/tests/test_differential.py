@@ -87,6 +87,6 @@ def test_a_choice_in_a_row_is_a_known_difference_for_each_of_its_words():
     assert any("{}" in rest for rest in behind), "what is in a dict is no choice"
     rows = json.loads((TOP / "docs" / "differences.json").read_text(encoding="utf-8"))["rows"]
     signatures = [one["signature"] for row in rows for one in row.get("signatures", ())]
-    assert "generic | {exists,isfile} | value | True->False" in signatures
-    for word in ("exists", "isfile"):
-        assert f"generic | {word} | value | True->False" in {one["signature"] for one in known}
+    assert "generic | {du,size} | value | int other" in signatures
+    for word in ("du", "size"):
+        assert f"generic | {word} | value | int other" in {one["signature"] for one in known}

@@ -150,12 +150,15 @@ def test_only_what_may_go_is_removed(place):
     fs.makedirs(f"{top}/sub/deep")
     with pytest.raises(OSError, match="sub"):
         fs.rmdir(f"{top}/sub")
-    for given in (f"{top}/sub", f"{top}/sub/deep", f"{top}/*", [f"{top}/a", f"{top}/sub"]):
+    for given in (f"{top}/sub", f"{top}/sub/deep", [f"{top}/sub", f"{top}/a"]):
         with pytest.raises(ValueError, match="sub.*recursive=True"):
             fs.rm(given)
+    for given in (f"{top}/*", [f"{top}/none", f"{top}/a"]):
+        with pytest.raises(FileNotFoundError):
+            fs.rm(given, recursive=True)
     assert len(fs.find(top, withdirs=True)) == 5 + 1
     fs.rm([f"{top}/a", f"{top}/b"])
-    fs.rm(f"{top}/*.txt")
+    fs.rm(f"{top}/c.txt")
     fs.rmdir(f"{top}/sub/deep")
     fs.rm(f"{top}/sub", recursive=True)
     assert fs.ls(top) == []
@@ -166,10 +169,11 @@ def test_only_what_may_go_is_removed(place):
 def test_folders_that_are_there(place):
     fs, top = place
     fs.mkdir(f"{top}/x/y")
-    for again in (fs.mkdir, fs.makedirs):
-        with pytest.raises(FileExistsError, match="y"):
-            again(f"{top}/x/y")
-    fs.makedirs(f"{top}/x/y", exist_ok=True)
+    fs.pipe(f"{top}/x/y/kept", b"")
+    fs.mkdir(f"{top}/x/y")
+    for exist_ok in (False, True):
+        fs.makedirs(f"{top}/x/y", exist_ok=exist_ok)
+    assert fs.find(f"{top}/x") == [f"{top}/x/y/kept"]
 
 
 def test_a_failed_transaction_leaves_what_was_there(place):
