@@ -30,10 +30,12 @@ from fsspec._fork import hooks
 from fsspec.asyn import AsyncFileSystem
 from fsspec.caching import caches
 from fsspec.callbacks import Callback
+from fsspec.compression import compr
 from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
+from fsspec.utils import compressions
 
 DOCS = Path(fsspec.__file__).parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.rst") if ">>> " in page.read_text(encoding="utf8"))
@@ -45,7 +47,12 @@ def test_examples_of_a_page(page, monkeypatch):
     monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
     monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setattr(fsspec.config, "conf", dict(fsspec.config.conf))
-    with patch.dict(_registry), patch.dict(caches):  # what a page registers
+    with (
+        patch.dict(_registry),
+        patch.dict(caches),
+        patch.dict(compr),
+        patch.dict(compressions),
+    ):  # what a page registers
         failed, tried = doctest.testfile(str(DOCS / page), module_relative=False, encoding="utf8")
     assert tried and not failed
 
