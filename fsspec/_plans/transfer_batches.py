@@ -83,9 +83,9 @@ class Transfers:
             self.under_way[position] = child
             if is_watched:
                 child.__enter__()
-            yield call(self.name, a, self.written_for(a, b), callback=child, **self.kwargs)
+            yield call(self.name, a, self.written_for(b), callback=child, **self.kwargs)
 
-    def written_for(self, source: str, target: str) -> str:
+    def written_for(self, target: str) -> str:
         """The name that the other side is given for a target."""
         return target
 
@@ -103,12 +103,13 @@ class Transfers:
 class Downloads(Transfers):
     """Transfers to this machine: a failed one leaves no file, and an existing file unchanged."""
 
-    one_by_one = False  # each folder is made right before its file is asked for, not all of them at once
+    making = True  # the folders of all targets, before the first download
+    one_by_one = False  # each folder is made right before its file is asked for
     states: States | None = None  # of the only group, if its folders are made
     in_place = False  # whether the backend may leave a partial file at the given path
 
     def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
-        states: States = self.states or (yield local(prepare_targets, self.pairs, not self.one_by_one))
+        states: States = self.states or (yield local(prepare_targets, self.pairs, self.making))
         self.before = states
         own(self)
         self.failed: list[str] = []
@@ -128,10 +129,10 @@ class Downloads(Transfers):
             yield local(self.finish)
         return answers
 
-    def written_for(self, source: str, target: str) -> str:
+    def written_for(self, target: str) -> str:
         if self.one_by_one:  # what is in the way of the folder is what the download will raise
             with suppress(FileExistsError, NotADirectoryError):
-                make_folders(_folder_of(source, target))
+                make_folders(os.path.dirname(target.rstrip("/")))
         return self.beside.get(target, target)
 
     def done(self, position: int, result: object) -> None:
@@ -187,12 +188,7 @@ def writes_in_place(fs: Filesystem) -> bool:
 def prepare_targets(pairs: list[tuple[str, str]], making: bool) -> States:
     """What is at the targets; ``making`` makes their folders."""
     if making:
-        for folder in {_folder_of(a, b): None for a, b in pairs}:
-            make_folders(folder)
+        for folder in {os.path.dirname(target): None for _, target in pairs}:
+            make_folders(folder)  # with a slash at its end the target itself, as upstream
     # a slash at the end would have the system say that a file is no folder
     return {target: file_state(target.rstrip("/") or "/") for _, target in pairs}
-
-
-def _folder_of(source: str, target: str) -> str:
-    """The folder that a target lies in; the marker of a folder in an object store stands for that folder."""
-    return os.path.dirname(target if source.endswith("/") else target.rstrip("/"))

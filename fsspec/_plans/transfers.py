@@ -340,6 +340,7 @@ def get(
     callback = Callback.as_callback(callback)
     rpath, lpath = path_texts(rpath), path_texts(lpath)
     ignore, states = on_error == "ignore", None
+    making = fs.async_impl and not getattr(fs, "_makes_local_folders", False)
     if isinstance(rpath, list) and isinstance(lpath, list):
         pairs = paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
     else:
@@ -347,15 +348,12 @@ def get(
         if not sources:
             return None
         if isinstance(lpath, str):
-            pairs, states = yield local(_download_pairs, rpath, sources, lpath, fs.async_impl)
+            pairs, states = yield local(_download_pairs, rpath, sources, lpath, making)
         else:
             pairs = paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = Downloads("get_file", pairs, callback, kwargs)
-    transfers.one_by_one, transfers.states, transfers.in_place = (
-        not fs.async_impl,
-        states,
-        writes_in_place(fs),
-    )
+    transfers.making, transfers.one_by_one = making, not fs.async_impl
+    transfers.states, transfers.in_place = states, writes_in_place(fs)
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     raise_first(a for a in answers if not (ignore and isinstance(a, FileNotFoundError)))
     return answers

@@ -188,6 +188,7 @@ class ReferenceFileSystem(ReferenceReading):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "reference"
+    _makes_local_folders = True  # a download does, once there is something to keep
     _fork_passes_on = True
     cachable = False
     references: Any

@@ -508,7 +508,7 @@ def test_a_slash_in_front_that_listings_do_not_have():
 def test_a_slash_at_the_end_of_a_target_in_a_list_means_a_folder(fs, tmp_path):
     with pytest.raises(IsADirectoryError):
         fs.get(["r/one"], [f"{tmp_path}/t/"])
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == (["t"] if fs.async_impl else [])  # as upstream
     made(tmp_path, {"there": b"mine"})
     with pytest.raises(OSError):
         fs.get(["r/one"], [f"{tmp_path}/there/"])
