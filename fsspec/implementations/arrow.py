@@ -19,7 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import owner_pid, refuse
-from fsspec._paths.paths import hidden_name, path_texts
+from fsspec._paths.paths import hidden_name
+from fsspec._plans.globbing import has_magic
 from fsspec.exceptions import ForkError
 from fsspec.registry import known_implementations
 from fsspec.spec import AbstractFileSystem
@@ -230,20 +231,21 @@ class ArrowFSWrapper(AbstractFileSystem):
 
     @wrap_exceptions
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
-        texts = path_texts(path)
-        paths = [self._plain_path(p) for p in ([texts] if isinstance(texts, str) else texts)]
-        if maxdepth is not None:  # what is in a folder before the folder
-            paths = self.expand_path(paths, recursive, maxdepth, assume_literal=True)[::-1]
-        for p in paths:
-            if not self.isdir(p):
-                self.fs.delete_file(p)
-                continue
-            if not recursive:
-                raise ValueError(
-                    f"{p!r} is a folder. Cannot delete directory, set recursive=True to remove it with all"
-                    " that is in it"
-                )
-            if maxdepth is None or not self.ls(p):
+        if maxdepth is None and isinstance(path, str) and not has_magic(path):
+            paths = [self._plain_path(path)]
+        else:
+            paths = self.expand_path(path, recursive=recursive, maxdepth=maxdepth)
+        folders = {p for p in paths if self.isdir(p)}
+        if folders and not recursive:  # before anything is removed
+            raise ValueError(
+                f"{min(folders)!r} is a folder. Cannot delete directory, set recursive=True to remove it with"
+                " all that is in it"
+            )
+        for p in reversed(paths):  # what is in a folder before the folder
+            if p not in folders:
+                if len(paths) == 1 or self._is_taken(p):
+                    self.fs.delete_file(p)
+            elif maxdepth is None or not self.ls(p):
                 self.fs.delete_dir(p)
 
     # opening ----------------------------------------------------------------------

@@ -483,19 +483,44 @@ class LocalFileSystem(AbstractFileSystem):
         os.remove(self._strip_protocol(path))
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
+        paths: list[str] = []
         texts = path_texts(path)
-        for p in self._strip_protocol([texts] if isinstance(texts, str) else texts):
-            if not self.isdir(p) or self.islink(p):
-                os.remove(p)
-                continue
+        for given in [texts] if isinstance(texts, str) else texts:
+            stripped = self._strip_protocol(given)
+            is_pattern = has_magic(stripped) and not osp.lexists(stripped)
+            recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
+            paths += self._matches_in(stripped, recursive) if is_pattern else [stripped]
+        paths = list(dict.fromkeys(paths))
+        folders = {p for p in paths if self.isdir(p) and not self.islink(p)}
+        for p in folders:  # before anything is removed
             if not recursive:
                 raise ValueError(
-                    f"{p!r} is a folder. Cannot delete directory, set recursive=True to remove it with all"
-                    " that is in it"
+                    f"{p!r} is a folder. Cannot delete directory, set recursive=True, and for patterns no"
+                    " maxdepth, to remove it with all that is in it"
                 )
             if osp.abspath(p) == os.getcwd():
                 raise ValueError(f"Cannot delete current working directory {p!r}: it is that of this process")
-            shutil.rmtree(p)
+        for p in paths:
+            if p in folders:
+                shutil.rmtree(p)
+            else:
+                os.remove(p)
+
+    def _matches_in(self, pattern: str, recursive: bool) -> list[str]:
+        """What a pattern matches, without what goes together with a folder above it."""
+        out: list[str] = []
+        top = ""
+        try:
+            found = self.expand_path(pattern)
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), pattern) from None
+        for p in sorted(found, key=lambda p: p + "/"):
+            if top and p.startswith(top):
+                continue
+            out.append(p)
+            if recursive and osp.isdir(p) and not osp.islink(p):
+                top = p + "/"
+        return out
 
     def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)

@@ -343,47 +343,53 @@ def test_a_move_to_another_disk_that_is_full_leaves_the_target(fs, top, other_di
 
 
 def test_trees_are_removed_when_told_to_and_links_only_themselves(fs, top, monkeypatch):
-    """Trees when told to, links and not what they lead to, and never where we are."""
+    """Trees when told to, links and not what they lead to, patterns, and never where we are."""
     (top / "link").symlink_to("sub")
     fs.rm(f"{top}/link", recursive=True)
     assert names(top) == ["sub", "sub/one", "ten"]
     monkeypatch.chdir(top / "sub")
     with pytest.raises(ValueError, match="Cannot delete current working directory"):
         fs.rm(".", recursive=True)
-    fs.rm([f"{top}/ten", f"{top}/sub/one"])
+    fs.rm([f"{top}/t*", f"{top}/sub/o?e"])
     assert names(top) == ["sub"]
 
 
-def test_a_name_to_remove_is_no_pattern(fs, top):
+@pytest.mark.parametrize("pattern", ["*", "**"])
+def test_patterns_remove_trees_or_nothing(fs, top, pattern):
+    """A folder takes what is in it along; not recursive, nothing goes before it is refused."""
+    (top / "sub/deep").mkdir()
+    (top / "sub/deep/two").write_bytes(b"2")
+    (top / "zip").write_bytes(b"")
     before = names(top)
-    for pattern in ("*", "t?n", "[st]*"):
-        for recursive in (False, True):
-            with pytest.raises(FileNotFoundError):
-                fs.rm(f"{top}/{pattern}", recursive=recursive)
-    assert names(top) == before
-
-
-def test_of_a_list_all_goes_before_what_cannot(fs, top):
+    with pytest.raises(ValueError, match="set recursive=True"):
+        fs.rm(f"{top}/{pattern}")
     with pytest.raises(ValueError, match="set recursive=True"):
         fs.rm([f"{top}/ten", f"{top}/sub"])
-    assert not (top / "ten").exists() and (top / "sub").exists()
+    with pytest.raises(ValueError, match="no maxdepth"):
+        fs.rm(f"{top}/{pattern}", recursive=True, maxdepth=1)
+    assert names(top) == before
+    fs.rm(f"{top}/{pattern}", recursive=True)
+    assert not top.exists() or names(top) == []
 
 
 def test_names_with_brackets_are_removed_by_themselves(fs, top):
     for name in ("q[1]", "q1"):
         (top / name).write_bytes(b"")
     fs.rm(f"{top}/q[1]")
-    with pytest.raises(FileNotFoundError):
-        fs.rm(f"{top}/q[1]")
-    assert (top / "q1").exists()
+    assert (top / "q1").exists() and not (top / "q[1]").exists()
+    fs.rm(f"{top}/q[1]")
+    assert not (top / "q1").exists()
 
 
 @pytest.mark.parametrize(
     "act",
     [
         lambda fs, root: fs.rm(root, recursive=True),
+        lambda fs, root: fs.rm(f"{root}/*", recursive=True),
+        lambda fs, root: fs.rm(f"{root}/**", recursive=True),
         lambda fs, root: fs.get_mapper(root).clear(),
         lambda fs, root: fs.get_mapper(root).delitems(list(fs.get_mapper(root))),
+        lambda fs, root: fsspec.filesystem("dir", path=root, fs=fs).rm("*", recursive=True),
         lambda fs, root: fsspec.filesystem("async_wrapper", fs=fs).rm(root, recursive=True),
         lambda fs, root: fsspec.filesystem("generic").rm(f"file://{root}", recursive=True),
     ],
@@ -824,6 +830,13 @@ def test_an_info_of_one_s_own_is_in_listings(tmp_path):
     for found in (fs.find(tmp_path, withdirs=True, detail=True), fs.glob(f"{tmp_path}/*", detail=True)):
         entries += found.values()
     assert len(entries) == 2 + 1 + 4 + 2 and all(entry["noted"] for entry in entries)
+
+
+def test_what_several_patterns_match_is_removed_once(tmp_path):
+    for name in ("p1", "p2", "q"):
+        (tmp_path / name).write_bytes(b"")
+    LocalFileSystem().rm([f"{tmp_path.as_posix()}/{pattern}" for pattern in ("p*", "p*", "p1", "q")])
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("mode", ["wb", "rb", "ab", "r+b", "w+b", "a+b"])
