@@ -194,11 +194,11 @@ class AsyncFileSystem(AbstractFileSystem):
     # one path ---------------------------------------------------------------------
     async def _rm_file(self, path: str, **kwargs: Any) -> None:
         if not overridden(self, "rm"):
-            self._refuse_change("remove", path, "_rm_file")
+            self._fsspec_refuse_change("remove", path, "_rm_file")
         await awaitable_of(self._rm(path, **supported(self, "_rm", {"batch_size": 1}), **kwargs))
 
     async def _cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        self._refuse_change("copy", path1, "_cp_file")
+        self._fsspec_refuse_change("copy", path1, "_cp_file")
 
     async def _mv_file(self, path1: str, path2: str) -> None:
         """Move one file: copied, then removed."""
@@ -404,13 +404,13 @@ class AsyncFileSystem(AbstractFileSystem):
         plan = transfers.mv(fs, path1, path2, recursive, maxdepth, kwargs.get("callback"))
         drive_blocking(fs, plan)
 
-    def _drive_plan(self, plan: PlanOf[T]) -> T:
+    def _fsspec_drive_plan(self, plan: PlanOf[T]) -> T:
         """What a plan returns, its operations awaited on the instance's loop."""
         result: T = sync(self.loop, drive, self, plan)
         return result
 
     # opening ----------------------------------------------------------------------
-    def _run_open(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def _fsspec_run_open(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """What a coroutine of `_open` returns; blocks."""
 
         async def wait() -> Any:
@@ -475,7 +475,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
 
     async def read(self, length: int | None = -1) -> bytes:
         length = -1 if length is None else int(length)
-        self._check_readable()
+        self._fsspec_check_readable()
         end = self.loc + length if length >= 0 else self.size  # None where that is not known
         if end is not None and end <= self.loc:
             return b""
@@ -488,7 +488,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     async def write(self, data: ReadableBuffer) -> int:
         """Add bytes at the end; a part is sent whenever a block is full."""
         check_writable(self)
-        count = self._put_in_buffer(data)
+        count = self._fsspec_put_in_buffer(data)
         if self.buffer.tell() >= self.blocksize:
             await self.flush()
         return count
@@ -509,7 +509,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         exc_val: BaseException | None,
         exc_tb: TracebackType | None,
     ) -> None:
-        if self._given_up_upload is None or not self.closed:
+        if self._fsspec_given_up_upload is None or not self.closed:
             await self.close()
 
     def __del__(self) -> None:

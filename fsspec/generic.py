@@ -279,7 +279,7 @@ class GenericFileSystem(AsyncFileSystem):
         if mode == "rb":  # blocks by `cat_file`
             return super()._open(path, mode, **kwargs)
         fs, plain = self._resolve_url(path)
-        return fs._opened_file(plain, mode, {k: v for k, v in kwargs.items() if v is not None})
+        return fs._fsspec_opened_file(plain, mode, {k: v for k, v in kwargs.items() if v is not None})
 
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
         fs, plain = self._resolve_url(path)

@@ -102,9 +102,9 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     """Whether instances are remembered and given out again."""
     _cached: bool = False
     """Whether the base class has set this instance up."""
-    _lists_files: bool = False
+    _fsspec_lists_files: bool = False
     """Whether ``ls`` of a file is no error: where it raises FileNotFoundError nothing is there."""
-    _info_costs_less: bool = False
+    _fsspec_info_costs_less: bool = False
     """Whether ``info`` costs less than ``exists``: caches ask for that."""
     blocksize: int = 2**22
     """Bytes copied at a time where a whole file is moved through memory."""
@@ -418,7 +418,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     def _rm(self, path: str) -> Any:  # a coroutine in `AsyncFileSystem`
         """Remove one file or empty folder; what a backend brings for `rm`."""
-        self._refuse_change("remove", path, "_rm")
+        self._fsspec_refuse_change("remove", path, "_rm")
 
     # opening ----------------------------------------------------------------------
     if TYPE_CHECKING:  # what a backend has in its place may take the rest by name only
@@ -448,7 +448,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
             )
 
     @property
-    def _opens_itself(self) -> bool:
+    def _fsspec_opens_itself(self) -> bool:
         """Whether `open` and `_open` are this package's: else contents are what the ones in their place give,
         and no shortcut goes past those."""
         return is_default(self.open) and is_default(self._open)
@@ -535,7 +535,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
             binary = self.open(path, mode.replace("t", "") + "b", **kwargs)
             return (Text if binary.writable() else io.TextIOWrapper)(binary, **text)
         autocommit = kwargs.pop("autocommit", not self._intrans)
-        if self._only_transactions_wait and not self._intrans:
+        if self._fsspec_only_transactions_wait and not self._intrans:
             autocommit = True
         kwargs.update(block_size=block_size, cache_options=cache_options, autocommit=autocommit)
         codec = None
@@ -546,9 +546,9 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
                 codec = compr[name]
             except ValueError:
                 if "r" in mode:  # that there is no such file comes first
-                    self._opened_file(path, mode, kwargs).close()
+                    self._fsspec_opened_file(path, mode, kwargs).close()
                 raise
-        file = self._opened_file(path, mode, kwargs)
+        file = self._fsspec_opened_file(path, mode, kwargs)
         if AbstractBufferedFile not in type(file).__mro__ and not is_ours(type(file)):
             adopt(file, mode)
         if not autocommit and "r" not in mode:
@@ -561,13 +561,13 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
             return layer
         return file
 
-    def _opened_file(self, path: str, mode: str, kwargs: Options) -> IO[Any]:
+    def _fsspec_opened_file(self, path: str, mode: str, kwargs: Options) -> IO[Any]:
         """What `_open` gives, which may be a coroutine function of an awaitable backend."""
         file: Any = self._open(path, mode=mode, **kwargs)
-        opened: IO[Any] = self._run_open(file) if type(file) is CoroutineType else file
+        opened: IO[Any] = self._fsspec_run_open(file) if type(file) is CoroutineType else file
         return opened
 
-    def _run_open(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def _fsspec_run_open(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         coroutine.close()
         raise TypeError(
             f"{type(self).__name__}._open is a coroutine function, which needs an AsyncFileSystem"

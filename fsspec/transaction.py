@@ -46,13 +46,13 @@ def _commit(f: Any) -> None:
     """Let a file appear; one that has no ``commit`` was written as it was closed."""
     close_layers(f)
     buffered = isinstance(f, AbstractBufferedFile)
-    if buffered and f._given_up_upload is not None:
-        raise OSError(str(f._given_up_upload))
+    if buffered and f._fsspec_given_up_upload is not None:
+        raise OSError(str(f._fsspec_given_up_upload))
     commit = getattr(f, "commit", None)
     if (buffered or commit is None) and not getattr(f, "closed", True):
         f.close()  # what it holds is not sent yet; the commit of others sends that
         if buffered:
-            f._closed_by_transaction = True
+            f._fsspec_closed_by_transaction = True
     if commit is not None:
         commit()
 
@@ -192,7 +192,7 @@ class Transaction:
         if fs is not None:
             fs._intrans = False
             fs._transaction = None
-            fs._forget_changed()
+            fs._fsspec_forget_changed()
 
 
 class FileActor:
@@ -236,7 +236,7 @@ class Transactions:
     """The part of `AbstractFileSystem` that begins and ends transactions."""
 
     transaction_type: type[Transaction] = Transaction
-    _only_transactions_wait: ClassVar[bool] = False
+    _fsspec_only_transactions_wait: ClassVar[bool] = False
     """Whether ``autocommit=False`` counts in transactions only."""
 
     _intrans: bool
@@ -267,9 +267,9 @@ class Transactions:
         """Let the files written in the transaction appear."""
         self.transaction.complete()
         self._transaction = None
-        self._forget_changed()
+        self._fsspec_forget_changed()
 
-    def _forget_changed(self) -> None:
+    def _fsspec_forget_changed(self) -> None:
         """Invalidate what a transaction changed: it was listed before its files appeared."""
         changed, self._invalidated_caches_in_transaction = self._invalidated_caches_in_transaction, []
         for path in changed:

@@ -162,7 +162,7 @@ def _for_token(value: Any) -> object:
     token = getattr(kind, "__dask_tokenize__", None)
     if token is not None:
         text = f"{kind.__module__}.{kind.__qualname__}:{token(value)!r}"
-        is_shared = getattr(kind, "_is_shared", None)
+        is_shared = getattr(kind, "_fsspec_is_shared", None)
         return _Shown(text if is_shared is None or is_shared(value) else f"{text} at {id(value):#x}")
     return value
 

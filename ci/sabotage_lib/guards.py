@@ -124,7 +124,9 @@ GUARDS = (
                 "        self._renew_object()\n",
                 "        pass\n",
             ),
-            Edit("fsspec/_fork/instances.py", " or cls._lock_generation != hooks.generation:\n", ":\n"),
+            Edit(
+                "fsspec/_fork/instances.py", " or cls._fsspec_lock_generation != hooks.generation:\n", ":\n"
+            ),
         ),
         (
             f"{LOCKS}::test_a_lock_held_by_another_thread_stops_no_child[fsspec's lock-neither]",

@@ -110,8 +110,8 @@ class AbstractBufferedFile(io.IOBase):
     forced: bool
     location: Any
     _closed = True  # until constructed
-    _given_up_upload: GivenUp | None = None
-    _closed_by_transaction = False
+    _fsspec_given_up_upload: GivenUp | None = None
+    _fsspec_closed_by_transaction = False
 
     def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
         self = super().__new__(cls)
@@ -260,7 +260,7 @@ class AbstractBufferedFile(io.IOBase):
         return self  # also if closed, unlike files of io: only the use of a closed file raises
 
     def __exit__(self, *args: Any) -> None:
-        if self._given_up_upload is None or not self.closed:
+        if self._fsspec_given_up_upload is None or not self.closed:
             self.close()
 
     # reading
@@ -303,7 +303,7 @@ class AbstractBufferedFile(io.IOBase):
         self.loc = loc
         return loc
 
-    def _check_readable(self) -> None:
+    def _fsspec_check_readable(self) -> None:
         if self.mode != "rb":
             raise io.UnsupportedOperation("File not in read mode")
         if self.closed:
@@ -320,7 +320,7 @@ class AbstractBufferedFile(io.IOBase):
             if the store has less than the file's size says.
         """
         if self.mode != "rb" or self.closed:
-            self._check_readable()
+            self._fsspec_check_readable()
         loc = self.loc
         if length is None or length < 0:
             end = self.size
@@ -333,11 +333,11 @@ class AbstractBufferedFile(io.IOBase):
         try:
             out: bytes = self.cache._fetch(loc, end)
         except ForkError as error:
-            raise self._with_file_name(error) from None
+            raise self._fsspec_with_file_name(error) from None
         self.loc = loc + len(out)
         return out
 
-    def _with_file_name(self, error: ForkError) -> ForkError:
+    def _fsspec_with_file_name(self, error: ForkError) -> ForkError:
         """The `ForkError` of the filesystem, with the path of the file that is read."""
         if error.advice is not None or error.owner_pid < 0:
             return error
@@ -351,7 +351,7 @@ class AbstractBufferedFile(io.IOBase):
             data = self.read(out.nbytes)
             out[: len(data)] = data
             return len(data)
-        self._check_readable()
+        self._fsspec_check_readable()
         count = 0
         if out.nbytes:
             end = self.loc + out.nbytes
@@ -360,7 +360,7 @@ class AbstractBufferedFile(io.IOBase):
                     cache._fetch_views(self.loc, end) if out.nbytes > 2**16 else [cache._fetch(self.loc, end)]
                 )
             except ForkError as error:
-                raise self._with_file_name(error) from None
+                raise self._fsspec_with_file_name(error) from None
             for piece in views:
                 out[count : count + len(piece)] = piece
                 count += len(piece)
@@ -383,7 +383,7 @@ class AbstractBufferedFile(io.IOBase):
         """
         if getattr(type(self), "read", None) not in _THROUGH_CACHE:
             return _read_until(self, char, blocks)
-        self._check_readable()
+        self._fsspec_check_readable()
         cache = getattr(self, "cache", None)
         held = cache._held_from(self.loc) if isinstance(cache, BaseCache) else None
         if held is None:
@@ -443,12 +443,12 @@ class AbstractBufferedFile(io.IOBase):
             if the file is closed, being read, or was flushed with ``force``.
         """
         check_writable(self)
-        count = self._put_in_buffer(data)
+        count = self._fsspec_put_in_buffer(data)
         if self.buffer.tell() >= self.blocksize:
             self.flush()
         return count
 
-    def _put_in_buffer(self, data: ReadableBuffer) -> int:
+    def _fsspec_put_in_buffer(self, data: ReadableBuffer) -> int:
         buffer = self.buffer
         before = buffer.tell()
         try:
@@ -511,13 +511,13 @@ class AbstractBufferedFile(io.IOBase):
         bool or None
             False if the buffer was emptied, or is to stay; otherwise it is replaced.
         """
-        if not self._is_piped():
+        if not self._fsspec_is_piped():
             return None
         if final and self.autocommit:
-            self._pipe_buffer()
+            self._fsspec_pipe_buffer()
         return False
 
-    def _is_piped(self) -> bool:
+    def _fsspec_is_piped(self) -> bool:
         buffer = getattr(self, "buffer", None)
         own_upload = type(self)._upload_chunk is not AbstractBufferedFile._upload_chunk
         if buffer is None or own_upload or own_pipe(self.fs) is None:
@@ -525,14 +525,14 @@ class AbstractBufferedFile(io.IOBase):
         own_write = type(self).write is not AbstractBufferedFile.write  # it may write elsewhere
         return not own_write or buffer.tell() > 0
 
-    def _pipe_buffer(self) -> None:
+    def _fsspec_pipe_buffer(self) -> None:
         """Write ``buffer`` as the whole file, in mode "a" after its former content."""
         pipe_buffer(self)
 
     def commit(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Make what was written visible, where ``autocommit`` is off. For subclasses."""
-        if self._is_piped():
-            self._pipe_buffer()
+        if self._fsspec_is_piped():
+            self._fsspec_pipe_buffer()
 
     def discard(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Give up what was written, where ``autocommit`` is off. For subclasses."""

@@ -69,7 +69,7 @@ def is_plainly_local(fs: AbstractFileSystem) -> bool:
     a cache's paths are its target's, and a program's class may open or write otherwise."""
     if getattr(fs, "local_file", False) is not True or "fs" in vars(fs):
         return False
-    return fs._opens_itself and is_built_in(fs.pipe_file)
+    return fs._fsspec_opens_itself and is_built_in(fs.pipe_file)
 
 
 async def ask(fs: Any, name: str, *args: Any, **kwargs: Any) -> Any:

@@ -69,7 +69,7 @@ class SnappyFile(AbstractBufferedFile):
 
         Raises EOFError if the data ends within a frame.
         """
-        self._check_readable()
+        self._fsspec_check_readable()
         everything = length is None or length < 0
         while everything or len(self._decoded_ahead) < length:  # type: ignore[operator]  # is a number
             if not self._decompress_more():
@@ -79,7 +79,7 @@ class SnappyFile(AbstractBufferedFile):
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
         """Bytes up to and including a separator, or all that is left where it does not occur."""
-        self._check_readable()
+        self._fsspec_check_readable()
         searched = 0
         while (at := self._decoded_ahead.find(char, max(searched - len(char) + 1, 0))) < 0:
             searched = len(self._decoded_ahead)

@@ -51,7 +51,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
     if file.closed:
-        raise ValueError(str(file._given_up_upload or "Flush on closed file"))
+        raise ValueError(str(file._fsspec_given_up_upload or "Flush on closed file"))
     if file.mode == "rb":
         return
     if not is_mine(file):  # inherited, found only now since no fork hook ran: its class was replaced
@@ -80,11 +80,11 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
         if force or file.closed:
             resendable = first and force and file.mode == "wb" and getattr(file, "autocommit", False)
             resendable = resendable and not buffer.closed and buffer.seek(0, 2) == size  # the whole file
-            file._given_up_upload = GivenUp(file.path, f"{type(error).__name__}: {error}", resendable)
+            file._fsspec_given_up_upload = GivenUp(file.path, f"{type(error).__name__}: {error}", resendable)
             if resendable:
                 file.offset, file.forced, file.buffer = None, False, buffer
         raise
-    file._given_up_upload = None
+    file._fsspec_given_up_upload = None
     if taken is not False:  # False: the backend keeps or has emptied the buffer
         file.offset += file.buffer.seek(0, 2)
         file.buffer = io.BytesIO()
@@ -96,7 +96,7 @@ def closing(file: AbstractBufferedFile) -> Plan:
     If the upload was given up before anything was sent, the file is sent again. Otherwise the first close
     raises, unless an exception is being handled already.
     """
-    lost = file._given_up_upload
+    lost = file._fsspec_given_up_upload
     if getattr(file, "_unclosable", False) or (file.closed and not (lost and lost.resendable)):
         return
     if file.mode == "rb":
@@ -138,15 +138,18 @@ def end_reading(file: AbstractBufferedFile) -> None:
 
 def check_writable(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
-    if file._closed_by_transaction:
+    if file._fsspec_closed_by_transaction:
         raise _committed(file)
     if not file.writable():
         if file.closed:
-            raise ValueError(str(file._given_up_upload or "I/O operation on closed file."))
+            raise ValueError(str(file._fsspec_given_up_upload or "I/O operation on closed file."))
         raise io.UnsupportedOperation(f"File not in write mode: {redact_url(file.path)!r}")
     if file.forced:
         raise ValueError(
-            str(file._given_up_upload or f"{file!r} was flushed to its end already, it can only be closed")
+            str(
+                file._fsspec_given_up_upload
+                or f"{file!r} was flushed to its end already, it can only be closed"
+            )
         )
     if file.buffer is None and hasattr(file, "autocommit") and not file.autocommit:
         raise _committed(file)

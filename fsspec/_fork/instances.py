@@ -54,7 +54,7 @@ class _Cached(type):
     _latest: str | None
     _pid: int
     _instantiation_lock: threading.RLock
-    _known_tokens: dict[Any, str]
+    _fsspec_known_tokens: dict[Any, str]
     _fork_sensitive: bool
     cachable: bool
     async_impl: bool
@@ -66,7 +66,7 @@ class _Cached(type):
         cls._latest = None
         cls._pid = hooks.pid
         _renew_locks(cls)
-        cls._known_tokens = {}
+        cls._fsspec_known_tokens = {}
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls._fork_sensitive and not hooks.ready[0]:
@@ -97,15 +97,15 @@ class _Cached(type):
 
 def _renew_locks(cls: Any) -> None:
     cls._instantiation_lock = threading.RLock()
-    cls._being_constructed = {}  # by token: a lock and how many threads want the instance
-    cls._lock_generation = hooks.generation
+    cls._fsspec_being_constructed = {}  # by token: a lock and how many threads want the instance
+    cls._fsspec_lock_generation = hooks.generation
 
 
 def _construct_once(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The instance with this token. If several threads ask for it at once, one of them constructs it."""
-    if "_being_constructed" not in cls.__dict__ or cls._lock_generation != hooks.generation:
+    if "_fsspec_being_constructed" not in cls.__dict__ or cls._fsspec_lock_generation != hooks.generation:
         _renew_locks(cls)  # a thread of the parent may have held them
-    guard, constructing = cls._instantiation_lock, cls._being_constructed
+    guard, constructing = cls._instantiation_lock, cls._fsspec_being_constructed
     with guard:
         entry = constructing.setdefault(token, [threading.RLock(), 0])
         entry[1] += 1
@@ -138,7 +138,7 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if members is None:
             return _digest(cls, owner, args, kwargs)
         key = (owner, *members)
-    known: dict[Any, str] = cls.__dict__.get("_known_tokens", {})
+    known: dict[Any, str] = cls.__dict__.get("_fsspec_known_tokens", {})
     token = known.get(key)
     if token is None:
         if len(known) >= _REMEMBERED_KEYS:
@@ -246,7 +246,7 @@ _ALLOWED_WITHOUT_USE = frozenset(
     " async_impl _only_blocks asynchronous storage_args storage_options dircache reset_loop"
     " clear_instance_cache current _pid to_dict to_json"
     " mirror_sync_methods _fork_sensitive _fork_introduced _after_fork_in_child _revive"
-    " cachable blocksize _is_shared".split()
+    " cachable blocksize _fsspec_is_shared".split()
 )
 """What can be asked of an inherited instance without using it."""
 

@@ -292,7 +292,7 @@ async def drive_awaiting(
     except StopIteration as end:
         result: T = end.value
         return result
-    except Exception as error:
+    except Exception as error:  # any may have advice, and is raised again
         advise(error)
         raise
     finally:

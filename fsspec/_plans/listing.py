@@ -281,7 +281,9 @@ def find(
                 entries = unless_absent(listing)
                 if entries is None and not depth:
                     ask_top = False  # there is no folder; perhaps a file
-                    gone = isinstance(listing, FileNotFoundError) and getattr(fs, "_lists_files", False)
+                    gone = isinstance(listing, FileNotFoundError) and getattr(
+                        fs, "_fsspec_lists_files", False
+                    )
                     gone = gone and not any(replaced(fs, name) for name in ("ls", "info", "isfile"))
                 for entry in entries or ():
                     name = entry["name"]

@@ -50,7 +50,7 @@ class Contents:
         _parent: Callable[[str], str]
         _strip_protocol: Callable[..., str]
 
-    _change_advice: ClassVar[str] = ""
+    _fsspec_change_advice: ClassVar[str] = ""
     """Why a backend does not remove, move and copy, and the way out, where none does."""
 
     # reading ----------------------------------------------------------------------
@@ -105,11 +105,13 @@ class Contents:
         **kwargs
             for `open`
         """
-        text = self._text_options(encoding, errors, newline)
+        text = self._fsspec_text_options(encoding, errors, newline)
         with self.open(path, mode="r", **text, **kwargs) as f:
             return cast("IO[str]", f).read()
 
-    def _text_options(self, encoding: str | None, errors: str | None, newline: str | None) -> dict[str, Any]:
+    def _fsspec_text_options(
+        self, encoding: str | None, errors: str | None, newline: str | None
+    ) -> dict[str, Any]:
         """What `open` is given for text: by one that knows none of these only those that are set."""
         options = {"encoding": encoding, "errors": errors, "newline": newline}
         if is_default(self.open):
@@ -187,13 +189,13 @@ class Contents:
         FileExistsError
             if it is there, with ``mode="create"``
         """
-        if mode == "create" and self._is_taken(path):
+        if mode == "create" and self._fsspec_is_taken(path):
             raise FileExistsError(redact_paths(path))
         as_view(path, value).release()  # what cannot be written does not begin a file, nor empty one
         with self.open(path, "wb", **kwargs) as f:
             f.write(value)
 
-    def _is_taken(self, path: str) -> bool:
+    def _fsspec_is_taken(self, path: str) -> bool:
         """Like `exists`, but a failure is raised: it must not lead to an overwritten file."""
         if self.async_impl and not (mirrored(self.exists) or is_built_in(self.exists)):
             return bool(self.exists(path))  # a blocking one of its own, of which the awaitable knows nothing
@@ -226,7 +228,7 @@ class Contents:
         int
             the characters written
         """
-        text = self._text_options(encoding, errors, newline)
+        text = self._fsspec_text_options(encoding, errors, newline)
         with self.open(path, mode="w", **text, **kwargs) as f:
             return cast("IO[str]", f).write(value)
 
@@ -247,7 +249,7 @@ class Contents:
         NotImplementedError
             if it is there and not to be emptied: only some backends can set its time
         """
-        if truncate or not self._is_taken(path):
+        if truncate or not self._fsspec_is_taken(path):
             with self.open(path, "wb", **kwargs):
                 pass
         else:
@@ -296,12 +298,12 @@ class Contents:
             make_folder_of(local)
         with self.open(rpath, "rb", **kwargs) as source:
             if outfile is not None:
-                self._copy_out(source, outfile, callback)
+                self._fsspec_copy_out(source, outfile, callback)
                 return
             with replacing(local) as target:
-                self._copy_out(source, target, callback)
+                self._fsspec_copy_out(source, target, callback)
 
-    def _copy_out(self, source: BinaryReader, target: BinaryWriter, callback: Callback) -> None:
+    def _fsspec_copy_out(self, source: BinaryReader, target: BinaryWriter, callback: Callback) -> None:
         size = getattr(source, "size", None)
         callback.set_size(size)
         done = 0
@@ -347,7 +349,7 @@ class Contents:
             if it is there, with ``mode="create"``
         """
         callback = for_file(callback, rpath)
-        if mode == "create" and self._is_taken(rpath):
+        if mode == "create" and self._fsspec_is_taken(rpath):
             raise FileExistsError(redact_paths(rpath))
         lpath = local_side(lpath)
         if os.path.isdir(lpath):
@@ -356,24 +358,24 @@ class Contents:
         with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)
             self.mkdirs(self._parent(os.fspath(rpath)), exist_ok=True)
-            with self._open_upload(rpath, kwargs) as target:
+            with self._fsspec_open_upload(rpath, kwargs) as target:
                 for data in parts_of(source, self.blocksize):
                     written = target.write(data)
                     callback.relative_update(len(data) if written is None else written)
 
-    def _open_upload(self, path: str, kwargs: Options) -> IO[Any]:
+    def _fsspec_open_upload(self, path: str, kwargs: Options) -> IO[Any]:
         """The file that `put_file` writes to."""
         return self.open(path, "wb", **kwargs)
 
     # copying ----------------------------------------------------------------------
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file within the filesystem; what a backend brings for `copy`."""
-        self._refuse_change("copy", path1, "cp_file")
+        self._fsspec_refuse_change("copy", path1, "cp_file")
 
-    def _refuse_change(self, act: str, path: str, method: str) -> NoReturn:
+    def _fsspec_refuse_change(self, act: str, path: str, method: str) -> NoReturn:
         """Raise NotImplementedError: the backend cannot do ``act``, for which it has no ``method``."""
-        why = self._change_advice or f"it has no {method} of its own"
-        way_out = "; get files and put them" if act == "copy" and not self._change_advice else ""
+        why = self._fsspec_change_advice or f"it has no {method} of its own"
+        way_out = "; get files and put them" if act == "copy" and not self._fsspec_change_advice else ""
         raise NotImplementedError(f"{type(self).__name__} cannot {act} {redact_url(path)!r}: {why}{way_out}")
 
 

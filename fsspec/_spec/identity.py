@@ -97,7 +97,7 @@ class Identity:
                 )
             raise
 
-    def _is_shared(self) -> bool:
+    def _fsspec_is_shared(self) -> bool:
         """Whether it is the instance that its class and arguments give, and not one of several."""
         return instances.is_shared(self)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ManyPaths(Contents):
     """The methods of `AbstractFileSystem` that take a list of paths, a pattern, or a tree."""
 
-    def _drive_plan(self, plan: PlanOf[T]) -> T:
+    def _fsspec_drive_plan(self, plan: PlanOf[T]) -> T:
         """What a plan returns, by whatever way the operations of the filesystem are called."""
         return drive(self, plan)
 
@@ -373,7 +373,7 @@ class ManyPaths(Contents):
         ValueError
             if several files would be moved to one place
         """
-        self._drive_plan(transfers.mv(self, path1, path2, recursive, maxdepth, kwargs.get("callback")))
+        self._fsspec_drive_plan(transfers.mv(self, path1, path2, recursive, maxdepth, kwargs.get("callback")))
 
     def get(
         self,

@@ -79,8 +79,8 @@ class ArrowFSWrapper(AbstractFileSystem):
     """
 
     root_marker = "/"
-    _lists_files = True
-    _only_transactions_wait: ClassVar[bool] = True
+    _fsspec_lists_files = True
+    _fsspec_only_transactions_wait: ClassVar[bool] = True
 
     def __init__(self, fs: pyarrow.fs.FileSystem, **kwargs: Any) -> None:
         self.fs = fs
@@ -243,7 +243,7 @@ class ArrowFSWrapper(AbstractFileSystem):
             )
         for p in reversed(paths):  # what is in a folder before the folder
             if p not in folders:
-                if len(paths) == 1 or self._is_taken(p):
+                if len(paths) == 1 or self._fsspec_is_taken(p):
                     self.fs.delete_file(p)
             elif maxdepth is None or not self.ls(p):
                 self.fs.delete_dir(p)
@@ -261,7 +261,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     ) -> ArrowFile:
         """A file of pyarrow. ``seekable``: if false, one that is read can only be read from its beginning to
         its end."""
-        if mode == "xb" and self._is_taken(path):
+        if mode == "xb" and self._fsspec_is_taken(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
         if mode in ("wb", "xb") and not autocommit:
             partial = hidden_name(path)

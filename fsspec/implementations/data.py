@@ -18,7 +18,7 @@ class DataFileSystem(AbstractFileSystem):
     """Reads what is written in a ``data:`` URL."""
 
     protocol: ClassVar[str | tuple[str, ...]] = "data"
-    _change_advice = "data URLs can only be read"
+    _fsspec_change_advice = "data URLs can only be read"
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:

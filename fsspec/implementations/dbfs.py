@@ -69,7 +69,7 @@ class DatabricksFileSystem(RestFileSystem):
         as for `AbstractFileSystem`
     """
 
-    _lists_files = True
+    _fsspec_lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "dbfs"
     root_marker = "/"
 
@@ -201,7 +201,7 @@ class DatabricksFileSystem(RestFileSystem):
             self.invalidate_cache(each)
 
     def _delete_path(self, path: str, recursive: bool) -> None:
-        if not self._is_taken(path):  # the service is silent about it
+        if not self._fsspec_is_taken(path):  # the service is silent about it
             raise FileNotFoundError(path)
         for _ in range(_DELETES):
             try:

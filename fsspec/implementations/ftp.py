@@ -81,7 +81,7 @@ class FTPFileSystem(ServerFileSystem):
 
     root_marker = "/"
     cachable = False
-    _lists_files = True
+    _fsspec_lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "ftp"
     _server_link: CheckedAttribute[FTPLink] = CheckedAttribute()
 
@@ -335,7 +335,7 @@ class FTPFileSystem(ServerFileSystem):
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         limited = start is not None or end is not None
-        if kwargs.get("compression") or limited and not self._opens_itself:
+        if kwargs.get("compression") or limited and not self._fsspec_opens_itself:
             return super().cat_file(path, start, end, **kwargs)
         path = self._strip_protocol(path)
         size = self._size(path)
@@ -390,10 +390,10 @@ class FTPFileSystem(ServerFileSystem):
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes, by one transfer."""
-        if kwargs or self._intrans or not self._opens_itself:
+        if kwargs or self._intrans or not self._fsspec_opens_itself:
             return super().pipe_file(path, value, mode=mode, **kwargs)
         path = self._strip_protocol(path)
-        if mode == "create" and self._is_taken(path):
+        if mode == "create" and self._fsspec_is_taken(path):
             raise FileExistsError(path)
         self._send_parts("STOR", path, [value])
 
@@ -407,10 +407,10 @@ class FTPFileSystem(ServerFileSystem):
     ) -> None:
         """Upload a file, by one transfer; for a folder only a folder is made."""
         lpath = local_side(lpath)
-        if self._intrans or kwargs or not self._opens_itself or os.path.isdir(lpath):
+        if self._intrans or kwargs or not self._fsspec_opens_itself or os.path.isdir(lpath):
             return super().put_file(lpath, rpath, callback=callback, mode=mode, **kwargs)
         callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
-        if mode == "create" and self._is_taken(rpath):
+        if mode == "create" and self._fsspec_is_taken(rpath):
             raise FileExistsError(rpath)
         with open(lpath, "rb", buffering=0) as source:
             callback.set_size(os.fstat(source.fileno()).st_size)
@@ -545,7 +545,7 @@ class FTPFile(AbstractBufferedFile):
             return
         self._held_parts: list[bytes] | None = None
         self.location: str = path
-        if mode == "xb" and fs._is_taken(path):
+        if mode == "xb" and fs._fsspec_is_taken(path):
             self.closed = True
             raise FileExistsError(path)
         if not autocommit:

@@ -52,7 +52,7 @@ class GitFileSystem(AbstractFileSystem):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "git"
-    _change_advice = "a repository is only read here; change its working tree"
+    _fsspec_change_advice = "a repository is only read here; change its working tree"
 
     def __init__(
         self, path: str | None = None, fo: str | None = None, ref: str | None = None, **kwargs: Any

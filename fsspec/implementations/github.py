@@ -58,7 +58,7 @@ class GithubFileSystem(RestFileSystem):
 
     url = "https://api.github.com/repos/{org}/{repo}/git/trees/{sha}"
     content_url = "https://api.github.com/repos/{org}/{repo}/contents/{path}?ref={sha}"
-    _lists_files = True
+    _fsspec_lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "github"
 
     def __init__(

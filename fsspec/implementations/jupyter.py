@@ -33,7 +33,7 @@ class JupyterFileSystem(RestFileSystem):
         as for `AbstractFileSystem`
     """
 
-    _lists_files = True
+    _fsspec_lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = ("jupyter", "jlab")
 
     def __init__(self, url: str, tok: str | None = None, **kwargs: Any) -> None:
@@ -93,7 +93,7 @@ class JupyterFileSystem(RestFileSystem):
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         path = self._strip_protocol(path)
-        if mode == "create" and self._is_taken(path):
+        if mode == "create" and self._fsspec_is_taken(path):
             raise FileExistsError(path)
         body = {
             "name": path.rpartition("/")[2],
@@ -106,7 +106,7 @@ class JupyterFileSystem(RestFileSystem):
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
         path = self._strip_protocol(path)
-        if self._is_taken(path):
+        if self._fsspec_is_taken(path):
             raise FileExistsError(path)
         parent = self._parent(path)
         if create_parents and parent.strip("/") and not self.exists(parent):
@@ -150,7 +150,7 @@ class JupyterFileSystem(RestFileSystem):
         path = self._strip_protocol(path)
         if mode == "rb":
             return io.BytesIO(self.cat_file(path))
-        if mode == "xb" and self._is_taken(path):
+        if mode == "xb" and self._fsspec_is_taken(path):
             raise FileExistsError(path)
         if mode not in ("wb", "xb"):
             raise NotImplementedError(f"{path!r}: files on a Jupyter server are read or written anew")
@@ -160,7 +160,7 @@ class JupyterFileSystem(RestFileSystem):
 class SimpleFileWriter(AbstractBufferedFile):
     """A file that is sent whole at its end."""
 
-    def _pipe_buffer(self) -> None:
+    def _fsspec_pipe_buffer(self) -> None:
         self.fs.pipe_file(self.path, self.buffer.getvalue())
 
     def discard(self) -> None:

@@ -360,7 +360,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     # whole files ------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        if kwargs or not self._opens_itself:
+        if kwargs or not self._fsspec_opens_itself:
             return super().cat_file(path, start, end, **kwargs)
         with open(self._strip_protocol(path), "rb", buffering=0) as f:
             if start is None and end is None:
@@ -406,7 +406,7 @@ class LocalFileSystem(AbstractFileSystem):
             self.makedirs(self._parent(path), exist_ok=True)
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        if kwargs or self._intrans or not self._opens_itself:
+        if kwargs or self._intrans or not self._fsspec_opens_itself:
             return super().pipe_file(path, value, mode, **kwargs)
         path = self._strip_protocol(path)
         try:

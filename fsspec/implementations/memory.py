@@ -52,7 +52,7 @@ class MemoryFileSystem(AbstractFileSystem):
     pseudo_dirs: list[str] = ExplicitFolders(store)  # type: ignore[arg-type]  # a Store: programs see a dict
     protocol: ClassVar[str | tuple[str, ...]] = "memory"
     root_marker = "/"
-    _only_transactions_wait: ClassVar[bool] = True
+    _fsspec_only_transactions_wait: ClassVar[bool] = True
 
     def __init__(self, *args: Any, global_store: bool = True, **kwargs: Any) -> None:
         self.global_store = global_store
@@ -278,7 +278,7 @@ class MemoryFileSystem(AbstractFileSystem):
         return part
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
-        if not self._opens_itself:  # which is asked as upstream's, and need not write the bytes itself
+        if not self._fsspec_opens_itself:  # which is asked as upstream's, and need not write the bytes itself
             self.open(path, "xb" if mode == "create" else "wb", data=value)
             return
         if self._intrans:  # the file waits for the end, as others do

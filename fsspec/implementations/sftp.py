@@ -64,7 +64,7 @@ class SFTPFileSystem(ServerFileSystem):
             the file itself.
     """
 
-    _lists_files = True
+    _fsspec_lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "sftp", "ssh"
     _server_link: CheckedAttribute[SFTPLink] = CheckedAttribute()
 
@@ -248,7 +248,7 @@ class SFTPFileSystem(ServerFileSystem):
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        if kwargs.get("compression") or not self._opens_itself:
+        if kwargs.get("compression") or not self._fsspec_opens_itself:
             return super().cat_file(path, start, end, **kwargs)
         with _Reader(self, self._strip_protocol(path)) as reader:
             begin, stop, _ = slice(start, end).indices(reader.size)
@@ -259,9 +259,9 @@ class SFTPFileSystem(ServerFileSystem):
         with _Reader(self, path) as reader:
             yield reader.copy_to
 
-    def _open_upload(self, path: str, kwargs: Options) -> IO[Any]:
-        if kwargs or self._intrans or self._opens_itself:
-            return super()._open_upload(path, kwargs)
+    def _fsspec_open_upload(self, path: str, kwargs: Options) -> IO[Any]:
+        if kwargs or self._intrans or self._fsspec_opens_itself:
+            return super()._fsspec_open_upload(path, kwargs)
         plain: Any = SFTPFile(self, self._strip_protocol(path), "wb")  # `get_file` asks no `_open` either
         return cast("IO[Any]", plain)
 
@@ -387,7 +387,7 @@ class SFTPFile(SeekableWriting):
             self._held_parts = []  # there is no other name to append to: it goes out by commit
         elif not autocommit:
             self.temppath = hidden_name(path, fs._parent(path) if fs.temppath is None else fs.temppath)
-        if mode == "xb" and not autocommit and fs._is_taken(path):
+        if mode == "xb" and not autocommit and fs._fsspec_is_taken(path):
             self.closed = True
             raise FileExistsError(errno.EEXIST, "the file exists", path)
         if self._held_parts is None:

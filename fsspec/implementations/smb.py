@@ -64,7 +64,7 @@ class SMBFileSystem(ServerFileSystem):
         whether opening a file to write makes its folder.
     """
 
-    _lists_files = True
+    _fsspec_lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "smb"
     _copies_by_open: ClassVar[bool] = True
     _server_link: CheckedAttribute[SMBLink] = CheckedAttribute()
@@ -367,7 +367,7 @@ class SMBFileOpener(SeekableWriting):
                 self.closed = True
                 raise _refusal_of(NtStatus.STATUS_FILE_IS_A_DIRECTORY, fs._unc_path(path))
             return
-        if temp is not None and mode == "xb" and fs._is_taken(path):
+        if temp is not None and mode == "xb" and fs._fsspec_is_taken(path):
             self.closed = True
             raise _refusal_of(NtStatus.STATUS_OBJECT_NAME_COLLISION, fs._unc_path(path))
         if temp is not None and mode == "ab":

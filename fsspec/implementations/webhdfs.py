@@ -79,7 +79,7 @@ class WebHDFS(ServerFileSystem):
     """
 
     tempdir = "/tmp"
-    _lists_files = True
+    _fsspec_lists_files = True
     protocol: ClassVar[str | tuple[str, ...]] = "webhdfs", "webHDFS"
     _copies_by_open: ClassVar[bool] = True
     session: CheckedAttribute[requests.Session] = CheckedAttribute()
@@ -401,7 +401,7 @@ class WebHDFile(AbstractBufferedFile):
 
     def _initiate_upload(self) -> None:
         """Have the namenode say where the first block goes."""
-        if self.mode == "ab" and self.fs._is_taken(self.path):
+        if self.mode == "ab" and self.fs._fsspec_is_taken(self.path):
             self.location = None
             return
         self.location = self.fs._data_url(

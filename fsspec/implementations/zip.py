@@ -85,7 +85,7 @@ class ZipFileSystem(FileArchive):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "zip"
-    _only_transactions_wait: ClassVar[bool] = True
+    _fsspec_only_transactions_wait: ClassVar[bool] = True
     _replacing_archive: Any = None
     """What moves the copy that is added to onto the archive."""
     _damage_errors = (zipfile.BadZipFile, struct.error, UnicodeDecodeError, OverflowError, *DAMAGED)

@@ -636,7 +636,7 @@ def test_equal_instances_are_made_once_whatever_the_threads():
 
     made = _together(6, make)
     assert made.count(None) == 1 and len({id(fs) for fs in made}) == 2 and len(begun) == 2
-    assert not Counting._being_constructed
+    assert not Counting._fsspec_being_constructed
 
 
 def test_an_asynchronous_instance_belongs_to_the_thread_that_made_it():

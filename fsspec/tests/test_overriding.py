@@ -1196,7 +1196,7 @@ def test_a_wrapper_is_opened_by_an_open_of_its_own(tree):
 
 def test_a_file_that_is_not_listed_is_found_by_an_isfile_of_its_own():
     class Known(DictFileSystem):
-        _lists_files = True
+        _fsspec_lists_files = True
 
         def isfile(self, path):
             return path == "known"

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import io
 import pickle
 import pickletools
 import pkgutil
@@ -14,13 +15,14 @@ import pytest
 
 import fsspec
 from fsspec._public import LAZY_NAMES
+from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
 from fsspec.caching import BackgroundBlockCache, KnownPartsOfAFile, caches
 from fsspec.core import OpenFile
 from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileOpener, LocalFileSystem
 from fsspec.implementations.memory import MemoryFile
 from fsspec.registry import _registry
-from fsspec.spec import AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 
 def private(name):
@@ -232,6 +234,24 @@ def one_word_names(base):
                 if inspect.isfunction(function) and not function.__code__.co_filename.startswith("<"):
                     names.update(re.findall(r"\bself\.(_\w+)", inspect.getsource(function)))
     return {name for name in names if re.fullmatch("_[a-z]+", name)}
+
+
+TWO_WORDS_OF_UPSTREAM = frozenset(
+    "_abc_impl _cat_file _cat_ranges _cp_file _expand_path _extra_tokenize_attributes _fetch_range"
+    " _fs_token _get_file _get_kwargs_from_urls _get_pyarrow_filesystem _initiate_upload"
+    " _instantiation_lock _ls_from_cache _mv_file _pipe_file _process_limits _put_file _rm_file"
+    " _strip_protocol _strip_tokenize_options _upload_chunk".split()
+)
+
+
+@pytest.mark.parametrize(
+    "base", [AbstractFileSystem, AsyncFileSystem, AbstractBufferedFile, AbstractAsyncStreamedFile]
+)
+def test_a_backend_that_was_written_for_upstream_has_no_name_that_a_base_class_here_takes(base):
+    """A backend's ``_fsspec_open_upload`` is its own, too: names of the base classes begin with a mark."""
+    taken = {name for name in dir(base) if re.match("_[a-z]", name)}.difference(dir(io.IOBase))
+    own = taken - OF_UPSTREAM - TWO_WORDS_OF_UPSTREAM - {"_after_fork_in_child"}
+    assert {name for name in own if not name.startswith(("_fsspec_", "_fork_"))} == set()
 
 
 IMPORT_ALL = """

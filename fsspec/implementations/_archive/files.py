@@ -65,7 +65,7 @@ class FileArchive(AbstractArchiveFileSystem):
     """An archive that is a file: where it is, and who may use it."""
 
     cachable = False
-    _change_advice = "members are not removed, moved or copied within an archive; write a new archive"
+    _fsspec_change_advice = "members are not removed, moved or copied within an archive; write a new archive"
     mode: str = "r"
     of: Any = None
     """The `OpenFile` that the archive was opened by; None where a file object was given."""

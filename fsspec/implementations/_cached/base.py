@@ -223,7 +223,7 @@ class Cache(ChainedFileSystem):
         if not is_default(self.info) or has_own(self, "ls"):
             return AbstractFileSystem.exists(self, path, **kwargs)
         path = self._strip_protocol(path)
-        if not self.fs._info_costs_less:
+        if not self.fs._fsspec_info_costs_less:
             return bool(self.fs.exists(path, **kwargs))
         try:
             self.fs.info(path, **kwargs)

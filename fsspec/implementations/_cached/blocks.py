@@ -102,9 +102,9 @@ class CachingFileSystem(Cache):
         path = self._strip_protocol(path)
         block_size = as_number("block_size", block_size, "bytes")
         if "r" not in mode or "+" in mode:
-            autocommit = autocommit or (self.fs._only_transactions_wait and not self._intrans)
+            autocommit = autocommit or (self.fs._fsspec_only_transactions_wait and not self._intrans)
             kwargs.update(block_size=block_size, autocommit=autocommit, cache_options=cache_options)
-            opened = self.fs._opened_file(path, mode, kwargs)
+            opened = self.fs._fsspec_opened_file(path, mode, kwargs)
             self._drop_copies([path])  # the target has opened it
             return opened
         for name in (*FOR_READING, "batch_size"):  # batch_size is for several files

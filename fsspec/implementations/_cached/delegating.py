@@ -126,7 +126,7 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
 def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:
     """Whether what is piped goes through methods of the cache itself."""
     return (
-        not cache._opens_itself
+        not cache._fsspec_opens_itself
         or cache._strips_itself
         or bool(kwargs.get("compression"))
         or name == "pipe"

@@ -74,7 +74,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     protocol: ClassVar[Any] = "filecache"
     local_file = True
     _keeps_whole_files = True
-    _only_transactions_wait: ClassVar[bool] = True
+    _fsspec_only_transactions_wait: ClassVar[bool] = True
 
     # copies -----------------------------------------------------------------------
     def _copy_paths(self, path: str, uid: str | None = None) -> Iterator[str]:
@@ -329,7 +329,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     # reading ----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
-        if not self._opens_itself or kwargs.get("compression"):
+        if not self._fsspec_opens_itself or kwargs.get("compression"):
             return AbstractFileSystem.cat_file(self, path, start, end, **kwargs)
         part_of = partial(self._local_fs.cat_file, start=start, end=end)
         return self._with_copy(self._strip_protocol(path), part_of, kwargs)
@@ -388,7 +388,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         """Parts of files, from their copies; see `AbstractFileSystem.cat_ranges`."""
         # a `cat_file` of a program's own is asked as by upstream, whose simplecache goes past it
         asks_each = self._has_table and not is_built_in(self.cat_file)
-        if asks_each or not self._opens_itself or kwargs.get("compression"):
+        if asks_each or not self._fsspec_opens_itself or kwargs.get("compression"):
             return AbstractFileSystem.cat_ranges(self, paths, starts, ends, max_gap, on_error, **kwargs)
         return cast(
             "list[Any]", self._on_target(self._cat_ranges_plan(paths, starts, ends, on_error, kwargs))
@@ -464,7 +464,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     @default
     def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
         """Make a file of bytes, which are its copy as well; see `AbstractFileSystem.pipe_file`."""
-        if not self._opens_itself:
+        if not self._fsspec_opens_itself:
             return AbstractFileSystem.pipe_file(self, path, cast("bytes", value), **kwargs)
         self._pipe_files({path: value}, kwargs)
 
@@ -472,7 +472,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         self, path: str | Mapping[str, ReadableBuffer], value: ReadableBuffer | None = None, **kwargs: Any
     ) -> None:
         """Make files of bytes, all at once; see `AbstractFileSystem.pipe`."""
-        if not self._opens_itself or not is_default(self.pipe_file):
+        if not self._fsspec_opens_itself or not is_default(self.pipe_file):
             return AbstractFileSystem.pipe(self, path, value, **kwargs)
         contents: Mapping[str, Any] = {path: value} if isinstance(path, str) else path
         if not isinstance(contents, dict):
@@ -483,7 +483,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         if kwargs.pop("mode", "overwrite") == "create":
             kwargs["mode"] = "create"
             for p in contents:
-                if self._is_taken(p):
+                if self._fsspec_is_taken(p):
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), p)
         callback, kwargs = split_callback(kwargs)
         callback.set_size(len(contents))
@@ -529,7 +529,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         for name in FOR_READING:
             kwargs.pop(name, None)
         if "x" in mode:
-            if self._is_taken(path):
+            if self._fsspec_is_taken(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
             kwargs["mode"] = "create"  # for the upload: somebody else may be faster
         copy = os.path.join(self.storage[-1], self.hash_name(path))

@@ -21,8 +21,8 @@ _NOT_FOR_REQUESTS = frozenset(
 class HTTPBase:
     """The part of a filesystem of web servers that no request is made by."""
 
-    _lists_files = _info_costs_less = True
-    _change_advice = (
+    _fsspec_lists_files = _fsspec_info_costs_less = True
+    _fsspec_change_advice = (
         "what writes over HTTP is fs.put_file and fs.pipe_file; nothing is removed, moved or copied there"
     )
     _version_keys = ("ETag", "Last-Modified", "size")

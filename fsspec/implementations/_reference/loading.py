@@ -54,7 +54,7 @@ def load(
         fs = filesystem(protocol, **options)
         path = fs._strip_protocol(url)
     if not path.endswith(_DOCUMENTS) and compression is None:
-        if fs._is_taken(f"{path.rstrip('/')}/.zmetadata"):
+        if fs._fsspec_is_taken(f"{path.rstrip('/')}/.zmetadata"):
             mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
             mapper.setup()  # raises errors of its metadata now
             return mapper

@@ -219,8 +219,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             fs, root = url_to_fs(root, **(storage_options or {}))
         root = fs._strip_protocol(root).rstrip("/")
         metadata = f"{root}/{_METADATA}"
-        before = fs.ls(root, detail=False) if fs._is_taken(root) else []
-        if before and not fs._is_taken(metadata):
+        before = fs.ls(root, detail=False) if fs._fsspec_is_taken(root) else []
+        if before and not fs._fsspec_is_taken(metadata):
             raise FileExistsError(
                 f"{redact_url(root)!r} holds other files than references; choose or empty a folder"
             )

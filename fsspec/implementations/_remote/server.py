@@ -88,7 +88,7 @@ class ServerFileSystem(AbstractFileSystem):
         ``lpath``: where to, or a binary file object.
         ``callback``: gets the size and the bytes as they come.
         """
-        if self._copies_by_open and (kwargs.get("compression") or not self._opens_itself):
+        if self._copies_by_open and (kwargs.get("compression") or not self._fsspec_opens_itself):
             return super().get_file(rpath, lpath, **kwargs)
         callback = for_file(kwargs.get("callback"), rpath)
         rpath = self._strip_protocol(rpath)
@@ -111,4 +111,4 @@ class ServerFileSystem(AbstractFileSystem):
     def _sending_to(self, path: str) -> Iterator[Send]:
         """A context that gives a function to send a remote file; entering raises where none is there."""
         with self.open(path, "rb") as source:
-            yield partial(self._copy_out, source)
+            yield partial(self._fsspec_copy_out, source)
