@@ -248,7 +248,7 @@ TWO_WORDS_OF_UPSTREAM = frozenset(
     "base", [AbstractFileSystem, AsyncFileSystem, AbstractBufferedFile, AbstractAsyncStreamedFile]
 )
 def test_a_backend_that_was_written_for_upstream_has_no_name_that_a_base_class_here_takes(base):
-    """A backend's ``_fsspec_open_upload`` is its own, too: names of the base classes begin with a mark."""
+    """A backend's ``_open_upload`` is its own, too: names of the base classes begin with a mark."""
     taken = {name for name in dir(base) if re.match("_[a-z]", name)}.difference(dir(io.IOBase))
     own = taken - OF_UPSTREAM - TWO_WORDS_OF_UPSTREAM - {"_after_fork_in_child"}
     assert {name for name in own if not name.startswith(("_fsspec_", "_fork_"))} == set()
