@@ -7,6 +7,7 @@ in a transaction has another name until it is committed.
 from __future__ import annotations
 
 import base64
+import errno
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._overriding import unlike_base
@@ -266,6 +267,8 @@ class DatabricksFile(AbstractBufferedFile):
     ------
     ValueError
         for another block size
+    IsADirectoryError
+        for a folder that is opened to be read
     """
 
     DEFAULT_BLOCK_SIZE: ClassVar[int] = _BLOCK
@@ -286,6 +289,9 @@ class DatabricksFile(AbstractBufferedFile):
             raise ValueError(f"the block size of the service is {_BLOCK}, not {block_size}")
         self._written_path = path if autocommit else hidden_name(path)
         super().__init__(fs, path, mode, _BLOCK, autocommit, cache_type, cache_options, **kwargs)
+        if mode == "rb" and "size" not in kwargs and self.details["type"] == "directory":
+            self.closed = True
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", path)
         if mode == "ab":
             self.closed = True
             raise NotImplementedError(f"{path!r}: the service cannot append to files")

@@ -124,6 +124,9 @@ def test_files_are_read_whole_and_in_part(fs, kind, top):
             top + "sub/b.bin",
             top + "sub/deep",
         ]
+    if kind == "dbfs":  # where reading one is not refused by the server: it has no bytes
+        with pytest.raises(IsADirectoryError, match="sub"):
+            fs.open(top + "sub")
 
 
 @pytest.mark.parametrize("operation", ["cat_file", "info", "open", "ls"])
