@@ -334,5 +334,8 @@ class DatabricksFile(AbstractBufferedFile):
             self.fs.mv(self._written_path, self.path)
 
     def discard(self) -> None:
-        if self._written_path != self.path and self.offset is not None and self.fs.exists(self._written_path):
+        if self._written_path == self.path:
+            return
+        self.closed = True  # nothing is sent of it any more
+        if self.offset is not None and self.fs.exists(self._written_path):
             self.fs.rm(self._written_path)

@@ -476,6 +476,16 @@ def test_a_derived_class_of_dbfs_sends_each_request(databricks_server):
     fs.session.close()
 
 
+def test_a_file_of_dbfs_that_is_discarded_while_it_is_open_leaves_nothing(databricks_server):
+    fs = make("dbfs", databricks_server)
+    before = fs.find("/")
+    for size in (1, 3_000_000):
+        with fs.open("/new", "wb", autocommit=False) as f:
+            f.write(bytes(size))
+            f.discard()
+        assert fs.find("/") == before
+
+
 def test_dbfs_paths_and_errors(databricks_server):
     fs = make("dbfs", databricks_server)
     assert [fs._strip_protocol(p) for p in ("dbfs:/a", "dbfs://a/b/", "a", "/")] == ["/a", "/a/b", "/a", "/"]
