@@ -94,11 +94,10 @@ def advise(
     if isinstance(error, OSError) and error.errno in FULL and error.filename is None and name == "get_file":
         error.filename = values[1] if len(values) > 1 and isinstance(values[1], str) else None
     paths = _paths_of(name, values, kwargs or {})
-    note = None
     with suppress(Exception):  # of a text or a signature of another package; the error is what counts
         note = _advice_for(error) or _unknown_option(error, fs) or _unnamed(error, name, paths)
-    if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
-        error.add_note(note)
+        if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
 
 
 def _advice_for(error: BaseException) -> str | None:

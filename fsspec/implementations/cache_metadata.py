@@ -561,12 +561,13 @@ hooks.at_fork(child=_gates.clear)
 def _locked_folder(folder: str) -> Iterator[None]:
     """Keep others, threads and processes, from saving to a folder meanwhile."""
     gate = _gates.setdefault(folder, threading.Lock())
-    waited = gate.acquire(timeout=PATIENCE)
+    held: list[bool] = []
     try:
+        held.extend(map(gate.acquire, (True,), (PATIENCE,)))  # in C: no interrupt comes between the two
         with _flocked(folder):
             yield
     finally:
-        if waited:
+        if any(held):
             gate.release()
 
 
@@ -581,12 +582,15 @@ def _flocked(folder: str) -> Iterator[None]:
             _lock(fd)
         yield
     finally:
-        if fd >= 0:
-            if pid == os.getpid():  # else the lock is the parent's
-                with suppress(OSError):
-                    # a child that was forked meanwhile has the descriptor as well: closing would not do
-                    fcntl.flock(fd, fcntl.LOCK_UN)
-            os.close(fd)
+        try:
+            if fd >= 0 and pid == os.getpid():  # else the lock is the parent's
+                # a child that was forked meanwhile has the descriptor as well: closing would not do
+                fcntl.flock(fd, fcntl.LOCK_UN)
+        except OSError:
+            pass
+        finally:
+            if fd >= 0:
+                os.close(fd)
 
 
 def _lock(fd: int) -> None:

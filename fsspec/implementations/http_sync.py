@@ -464,7 +464,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         """The URLs that match; of the wildcards only ``*`` and ``[..]``. Of ``"url/"`` what it lists."""
-        if path.endswith("/") and "?" not in path and not has_magic(path):
+        if isinstance(path, str) and path.endswith("/") and "?" not in path and not has_magic(path):
             path += "*"
         plan = glob(self, path, maxdepth or None, **kwargs)  # 0 is no limit, as upstream
         return cast("Found", drive(self, plan))

@@ -482,6 +482,9 @@ class SFTPFile(SeekableWriting):
         commit_a_file(self)
 
     def discard(self) -> None:
+        if self.mode != "rb" and (self._held_parts is not None or self.temppath != self.targetpath):
+            self.closed = True  # nothing is sent of it any more
+            self.fs._server_link.close_file(self._remote_file)
         discard_a_file(self)
 
 

@@ -540,7 +540,7 @@ def test_importing_is_light() -> None:
     run("""
         import sys
         import fsspec.caching
-        heavy = {"asyncio", "concurrent.futures", "tempfile", "mmap", "logging", "ssl", "fsspec.prefetcher"}
+        heavy = {"asyncio", "concurrent.futures", "tempfile", "logging", "ssl", "fsspec.prefetcher"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
     """)
 

@@ -140,7 +140,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         The table is left as it is, as upstream does: a path without an entry is copied when it is read.
         """
         self._note_change(path)
-        if self.compression is not None:  # copies are decompressed, and this need not be compressed
+        apart = self._has_table and self._metadata.location(path) not in (None, fn)
+        if self.compression is not None or self._shares_names or apart:
+            # copies are decompressed, and this need not be compressed; or the table does not say whose it is
             remove(part)
             self._drop_copies([path])
             return part

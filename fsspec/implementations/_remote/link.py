@@ -149,7 +149,9 @@ class FilesLink(OwnedLink):
             work = self._postponed.pop()
             try:
                 work()
-            except Exception as error:  # of a finalizer, for which the interpreter says it as well
+            except Exception as error:  # of a finalizer: told as the interpreter would
+                if not isinstance(error, (*self.lost, ValueError)):  # of a signal handler
+                    raise
                 _Unraisable(error)
 
     def postpone(self, work: Callable[[], object]) -> bool:

@@ -70,6 +70,31 @@ def test_copies_of_one_name_are_read_only_as_what_they_are(kind, archives, m, tm
         ]
 
 
+@pytest.mark.parametrize("write", ["pipe", "open"])
+def test_what_is_written_is_no_copy_of_another_file_of_its_name(write, m, tmp_path):
+    """Nor is a copy read that stands for it in the table under another name."""
+
+    def put(fs, path, data):
+        if write == "pipe":
+            fs.pipe(path, data)
+            return
+        with fs.open(path, "wb") as f:
+            f.write(data)
+
+    m.pipe({"/x/p": b"the first", "/y/p": b"the other"})
+    options = {"fs": m, "cache_storage": str(tmp_path / "c"), "skip_instance_cache": True}
+    one = fsspec.filesystem("filecache", same_names=True, **options)
+    assert one.cat("/x/p") == b"the first"
+    put(one, "/y/p", b"changed")
+    assert one.cat("/x/p") == b"the first" and one.cat("/y/p") == b"changed"
+
+    options["cache_storage"] = str(tmp_path / "d")
+    assert fsspec.filesystem("filecache", **options).cat("/x/p") == b"the first"
+    again = fsspec.filesystem("filecache", same_names=True, **options)
+    put(again, "/x/p", b"changed, too")
+    assert again.cat("/x/p") == b"changed, too"
+
+
 def test_a_copy_that_another_instance_replaces_as_it_is_opened_is_not_read(archives, tmp_path, monkeypatch):
     options = {"cache_storage": str(tmp_path / "c"), "same_names": True}
     one, two = (fsspec.filesystem("filecache", target_protocol="zip", target_options={"fo": path}, **options)

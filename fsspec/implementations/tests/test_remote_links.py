@@ -171,6 +171,32 @@ def test_an_interrupted_closing_of_a_remote_file_is_no_harm(program, kind):
     )
 
 
+def test_what_a_signal_handler_raises_as_a_remote_file_is_closed_reaches_the_program(program, kind):
+    if kind == "ftp":
+        pytest.skip("it has none open")
+    run(
+        program
+        + """
+    class Late(Exception):
+        pass
+
+    def late():
+        raise Late
+
+    file = fs.open(path, "rb", block_size=1000)
+    file.read(10)
+    [remote] = link.remotes
+    remote.close = late
+    try:
+        file.close()
+    except Late:
+        assert fs.cat_file(path, 5, 100_000) == data[5:100_000]
+    else:
+        raise AssertionError("it was swallowed")
+    """
+    )
+
+
 def test_a_request_within_another_has_a_connection_of_its_own(program):
     run(
         program

@@ -304,6 +304,16 @@ def test_a_folder_for_what_is_to_appear_later(server):
     assert (fs.ls("/tmp"), got(server, "d/a.txt")) == ([], b"1")
 
 
+def test_a_file_that_is_discarded_while_it_is_open_leaves_nothing(server):
+    fs = make(server, temppath="/tmp")
+    fs.mkdir("/tmp")
+    for mode in ("wb", "ab"):
+        with fs.open("/d/new", mode, autocommit=False) as f:
+            f.write(b"1" * 2000)
+            f.discard()
+        assert fs.ls("/tmp") == [] and not fs.exists("/d/new")
+
+
 def test_a_path_without_anything_is_asked_for_once_to_find_what_is_below(server, fs):
     assert fs.find("/no") == []
     assert server.requests.count("stat /no") == 1
