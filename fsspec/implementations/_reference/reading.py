@@ -322,7 +322,7 @@ class ReferenceReading(AsyncFileSystem):
             os.makedirs(local_side(lpath), exist_ok=True)
             return
         reference = self._reference_of(rpath)
-        if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
+        if isinstance(reference, Part) and self._is_downloaded(reference) and not isfilelike(lpath):
             found = self._fs_of(reference.url)
             source = blocking_of(found) or found
             local = os.path.abspath(local_side(lpath))  # a slash at its end means nothing, as upstream
@@ -341,7 +341,7 @@ class ReferenceReading(AsyncFileSystem):
             os.makedirs(local_side(lpath), exist_ok=True)
             return
         reference = await self._off_loop(self._reference_of, rpath)
-        if isinstance(reference, Part) and reference.end is None and not isfilelike(lpath):
+        if isinstance(reference, Part) and self._is_downloaded(reference) and not isfilelike(lpath):
             source = self._fs_of(reference.url)
             local = os.path.abspath(local_side(lpath))
             with reference_errors(rpath, reference.url, local):
@@ -352,6 +352,12 @@ class ReferenceReading(AsyncFileSystem):
         alone = isinstance(reference, bytes) or kwargs or replaced(self, "cat_file")
         data = await (self._cat_file(rpath, **kwargs) if alone else self._cat_with_others(rpath))
         _save_bytes(data, lpath, callback)
+
+    def _is_downloaded(self, reference: Part) -> bool:
+        """Whether a part is all of a file that its filesystem can download; an awaitable one need not."""
+        if reference.end is not None:
+            return False
+        return getattr(type(self._fs_of(reference.url)), "_get_file", None) is not AsyncFileSystem._get_file
 
     async def _cat_with_others(self, path: str) -> bytes:
         """The contents of a reference; what is asked for so at once is read together."""

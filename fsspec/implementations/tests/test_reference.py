@@ -238,6 +238,21 @@ def test_a_download_that_is_cancelled_takes_no_other_with_it(cancelled, http_ser
         asyncio.run(run(turns))
 
 
+@pytest.mark.parametrize("name", ["get", "get_file"])
+def test_a_whole_file_of_an_awaitable_backend_without_a_download_is_downloaded(name, tmp_path):
+    class OnlyReads(fsspec.asyn.AsyncFileSystem):
+        async def _info(self, path, **kwargs):
+            return {"name": path, "size": 10, "type": "file"}
+
+        async def _cat_file(self, path, start=None, end=None, **kwargs):
+            return b"0123456789"[start:end]
+
+    source = OnlyReads(skip_instance_cache=True)
+    fs = fsspec.filesystem("reference", fo={"w": ["own://b"]}, fs={"own": source}, skip_instance_cache=True)
+    getattr(fs, name)("w", str(tmp_path / "w"))
+    assert (tmp_path / "w").read_bytes() == b"0123456789"
+
+
 def test_references_are_downloaded(fs, tmp_path):
     fs.get("d", str(tmp_path / "got"), recursive=True)
     assert (tmp_path / "got/e/far").read_bytes() == DATA[900:1000]
