@@ -36,9 +36,9 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
-from fsspec._files.descriptors import new_descriptor
 from fsspec._files.replacing import file_state, name_target, write_all
 from fsspec._fork import hooks
+from fsspec.implementations._cached.folder_lock import locked_folder
 from fsspec.implementations._cached.folders import is_inside, part_in, remove
 
 if TYPE_CHECKING:
@@ -48,18 +48,10 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractBufferedFile
 
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # is asked for before use
-
 __all__ = ["CacheMetadata"]
 
 TABLE = "cache"
 """The name of the table in its folder."""
-
-PATIENCE = 2.0
-"""Seconds for which the lock of a folder is waited for."""
 
 Detail = dict[str, Any]
 Table = dict[str, Detail]
@@ -105,7 +97,7 @@ class CacheMetadata:
         with self.lock:
             self._lock_depth += 1
             try:
-                with nullcontext() if self._lock_depth > 1 else _locked_folder(self._storage[-1]):
+                with nullcontext() if self._lock_depth > 1 else locked_folder(self._storage[-1]):
                     yield
             finally:
                 # it began anew where the process was forked within
@@ -551,59 +543,3 @@ def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:
     with suppress(OSError):
         return os.path.samestat(os.fstat(fd), os.stat(os.path.join(folder, detail["fn"])))
     return False
-
-
-_gates: dict[str, threading.Lock] = {}  # of folders: what threads of this process wait for, each in turn
-hooks.at_fork(child=_gates.clear)
-
-
-@contextmanager
-def _locked_folder(folder: str) -> Iterator[None]:
-    """Keep others, threads and processes, from saving to a folder meanwhile."""
-    gate = _gates.setdefault(folder, threading.Lock())
-    held: list[bool] = []
-    try:
-        held.extend(map(gate.acquire, (True,), (PATIENCE,)))  # in C: no interrupt comes between the two
-        with _flocked(folder):
-            yield
-    finally:
-        if any(held):
-            gate.release()
-
-
-@contextmanager
-def _flocked(folder: str) -> Iterator[None]:
-    fd, pid = -1, os.getpid()
-    if fcntl is not None:
-        with suppress(OSError):
-            fd = new_descriptor(os.open, folder, os.O_RDONLY)
-    try:
-        if fd >= 0:
-            _lock(fd)
-        yield
-    finally:
-        try:
-            if fd >= 0 and pid == os.getpid():  # else the lock is the parent's
-                # a child that was forked meanwhile has the descriptor as well: closing would not do
-                fcntl.flock(fd, fcntl.LOCK_UN)
-        except OSError:
-            pass
-        finally:
-            if fd >= 0:
-                os.close(fd)
-
-
-def _lock(fd: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    wait = 0.0005
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return  # its holder was stopped: see above
-            time.sleep(wait)
-            wait = min(2 * wait, 0.02)
-        except OSError:
-            return  # a filesystem without locks

@@ -352,7 +352,7 @@ def test_a_full_disk_leaves_the_table_as_it_was(folder):
 
 def test_the_lock_is_not_waited_for_without_end(folder, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
-    monkeypatch.setattr("fsspec.implementations.cache_metadata.PATIENCE", 0.05)
+    monkeypatch.setattr("fsspec.implementations._cached.folder_lock.PATIENCE", 0.05)
     fd = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)  # as a process that was stopped
