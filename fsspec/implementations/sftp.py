@@ -228,14 +228,12 @@ class SFTPFileSystem(ServerFileSystem):
         except OSError as error:
             if "unsupported" not in str(error).lower():
                 self._raise_refused(error, new, making=True)
-            self._rename_over(old, new)  # a server without this extension of OpenSSH's
-
-    def _rename_over(self, old: str, new: str) -> None:
-        if not self.lexists(old):
-            raise FileNotFoundError(errno.ENOENT, "there is nothing to be moved", old)
-        if self.isfile(new):
-            self.rm_file(new)  # the protocol's own renaming is never over a file
-        self._run_operation(new, "rename", old, new, making=True)
+            # a server without this extension of OpenSSH's
+            if not self.lexists(old):
+                raise FileNotFoundError(errno.ENOENT, "there is nothing to be moved", old) from None
+            if self.isfile(new):
+                self.rm_file(new)  # the protocol's own renaming is never over a file
+            self._run_operation(new, "rename", old, new, making=True)
 
     # contents ---------------------------------------------------------------------
     @default
@@ -490,6 +488,7 @@ class SFTPFile(SeekableWriting):
 
 class _SFTPHandle(Handle):
     fs: SFTPFileSystem
+    _server_link: SFTPLink
 
     def __init__(self, fs: SFTPFileSystem, path: str, mode: str) -> None:
         super().__init__(fs, path, mode)
@@ -514,9 +513,6 @@ class _SFTPHandle(Handle):
     def _get_size(self) -> int:
         size = self._run_operation(size_by_handle)
         return size if size is not None else cast("int", self.fs.info(self.path)["size"])
-
-    def _close_remote(self) -> None:
-        self._server_link.close_file(self.remote)
 
 
 def commit_a_file(self: Any) -> None:

@@ -520,6 +520,3 @@ class _SMBHandle(Handle):
     def _get_size(self) -> int:
         size: int = self.fs.info(self.path)["size"]  # smbclient knows what it was as the file was opened
         return size
-
-    def _close_remote(self) -> None:
-        self._server_link.close_file(self.remote)

@@ -176,9 +176,8 @@ class WebHDFS(ServerFileSystem):
         exception: dict[str, Any] = {}
         with suppress(ValueError), closing(response):
             exception = response.json().get("RemoteException") or {}
-        text = f"{exception.get('message') or response.reason} (status {response.status_code})".splitlines()[
-            0
-        ]
+        said = exception.get("message") or response.reason
+        text = f"{said} (status {response.status_code})".splitlines()[0]
         kind, number = _ERRORS.get(exception.get("exception", ""), (OSError, None))
         if not exception:
             kind, number = {
@@ -369,20 +368,15 @@ class WebHDFile(AbstractBufferedFile):
     replication: int | None
 
     def __init__(self, fs: WebHDFS, path: str, **kwargs: Any) -> None:
-        self._extra_options = {
-            name: kwargs.pop(name, None) for name in ("permissions", "replication", "tempdir")
-        }
+        permissions, replication = kwargs.pop("permissions", None), kwargs.pop("replication", None)
+        tempdir = kwargs.pop("tempdir", None) or fs.tempdir
         super().__init__(fs, path, **kwargs)
         self.target = path
         if self.mode == "rb":
             return
-        self.permissions, self.replication = (
-            self._extra_options["permissions"],
-            self._extra_options["replication"],
-        )
+        self.permissions, self.replication = permissions, replication
         if not self.autocommit and self.mode != "ab":
-            folder = (self._extra_options["tempdir"] or fs.tempdir).rstrip("/")
-            self.path = f"{folder}/{os.urandom(12).hex()}"
+            self.path = f"{tempdir.rstrip('/')}/{os.urandom(12).hex()}"
         elif not self.autocommit:
             self.closed = True
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")

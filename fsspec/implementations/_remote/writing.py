@@ -112,11 +112,12 @@ def check_mode(path: str, mode: str, autocommit: bool) -> str:
 class Handle(io.RawIOBase):
     """A file that is open on a server, without a buffer: each operation is a request.
 
-    A derived class opens it as ``remote``, a file object, and gives operations on that their turn on the
-    connection, by `_run_operation`.
+    A derived class opens it as ``remote``, a file object of ``_server_link``, and gives operations on that
+    their turn on the connection, by `_run_operation`.
     """
 
     remote: Any = None
+    _server_link: Any
 
     def __init__(self, fs: Any, path: str, mode: str) -> None:
         self.fs, self.path, self.mode = fs, path, mode
@@ -129,9 +130,6 @@ class Handle(io.RawIOBase):
 
     def _run_operation(self, operation: Callable[[Any], Any]) -> Any:
         """What an operation makes of the remote file. Raises ConnectionError: it was lost."""
-        raise NotImplementedError
-
-    def _close_remote(self) -> None:
         raise NotImplementedError
 
     def _get_size(self) -> int:
@@ -195,7 +193,7 @@ class Handle(io.RawIOBase):
     def close(self) -> None:
         if not self.closed and is_mine(self):
             try:
-                self._close_remote()
+                self._server_link.close_file(self.remote)
             finally:
                 super().close()
 
