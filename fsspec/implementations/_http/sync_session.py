@@ -11,7 +11,7 @@ import queue
 import time
 from copy import copy
 from functools import wraps
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -25,19 +25,7 @@ from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request
 
 if TYPE_CHECKING:
-    import socket
-
     import urllib3
-
-
-class _HTTPConnection(HTTPConnectionPool.ConnectionCls):
-    def _new_conn(self) -> socket.socket:
-        return cast("socket.socket", watch(super()._new_conn()))
-
-
-class _HTTPSConnection(HTTPSConnectionPool.ConnectionCls):
-    def _new_conn(self) -> socket.socket:
-        return cast("socket.socket", watch(super()._new_conn()))
 
 
 class _Idle:
@@ -70,17 +58,17 @@ class _Idle:
         return len(self.queue)
 
 
-class _HTTPPool(HTTPConnectionPool):
-    ConnectionCls = _HTTPConnection
-    QueueCls: Any = _Idle
+def _watching(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """A class of pools whose connections are watched."""
+
+    def new_conn(self: Any) -> Any:
+        return watch(pool.ConnectionCls._new_conn(self))
+
+    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"_new_conn": new_conn})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection, "QueueCls": _Idle})
 
 
-class _HTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _HTTPSConnection
-    QueueCls: Any = _Idle
-
-
-_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+_POOLS = {"http": _watching(HTTPConnectionPool), "https": _watching(HTTPSConnectionPool)}
 
 
 class _Adapter(HTTPAdapter):

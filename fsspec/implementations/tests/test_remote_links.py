@@ -256,10 +256,10 @@ def test_an_interrupt_leaves_the_idle_connections_of_a_session_usable():
         AT_ANY_MOMENT
         + """
     import faulthandler
-    from fsspec.implementations._http.sync_session import _HTTPPool
+    from fsspec.implementations._http.sync_session import _POOLS
 
     faulthandler.dump_traceback_later(50, exit=True)
-    pool = _HTTPPool("127.0.0.1", 1, maxsize=2)
+    pool = _POOLS["http"]("127.0.0.1", 1, maxsize=2)
 
     def use():
         for _ in range(20):
