@@ -52,9 +52,7 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
-    from fsspec._loop.driving import Step
     from fsspec._paths.types import Contents, Offsets, Options, StrPaths, T
-    from fsspec.asyn import AsyncFileSystem
     from fsspec.core import OpenFiles
 
 
@@ -277,7 +275,9 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _on_target(self, plan: PlanOf[T]) -> T:
         """What a plan returns: it runs here, and the target is only troubled with what it asks for."""
-        return drive(self.fs, plan, _on_loop) if self.async_impl else drive(self.fs, plan)
+        if not self.async_impl:
+            return drive(self.fs, plan)
+        return drive(self.fs, plan, lambda fs, step: sync(fs.loop, perform_awaiting, fs, step))
 
     async def _awaited_on_target(self, plan: PlanOf[T]) -> T:
         return await drive_awaiting(self.fs, plan) if self.async_impl else drive(self.fs, plan)
@@ -299,29 +299,24 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             for fn in self._checked_copies(path):
                 with suppress(FileNotFoundError):
                     return self._checked_use(path, fn, use)
-        got = self._on_target(self._fetch_and_use(path, use))
+        got = self._on_target(self._use_fetched(path, None, use))
         if isinstance(got, BaseException):
             raise got
         return got
 
-    def _fetch_and_use(self, path: str, use: Callable[[str], Any]) -> Plan:
-        got = (yield from self._fetch_copies([path], {}))[path]
-        return (yield from self._use_fetched(path, got, use))
-
-    def _use_fetched(self, path: str, got: str | Exception, use: Callable[[str], Any]) -> Plan:
-        """What ``use`` makes of a copy that was fetched; it is fetched again if somebody removed it."""
+    def _use_fetched(self, path: str, got: str | Exception | None, use: Callable[[str], Any]) -> Plan:
+        """What ``use`` makes of a copy that was fetched; it is fetched again if somebody removed it. ``got``:
+        the place of the copy, or what went wrong; None to fetch it first."""
+        if got is None:
+            got = (yield from self._fetch_copies([path], {}))[path]
         used: list[Any] = []
-
-        def use_at_once(fn: str) -> None:
-            used.append(use(fn))
-
         for _ in range(_ATTEMPTS):
             if isinstance(got, BaseException):
                 return got
             try:
                 return self._checked_use(path, got, use)
             except FileNotFoundError:
-                got = (yield from self._fetch_copies([path], {}, use_at_once))[path]
+                got = (yield from self._fetch_copies([path], {}, lambda fn: used.append(use(fn))))[path]
                 if used:
                     return used[0]
         return FileNotFoundError(
@@ -338,7 +333,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _slices_plan(
         self, paths: list[str], starts: list[Any], ends: list[Any], callback: Callback = DEFAULT_CALLBACK
-    ) -> Plan:
+    ) -> PlanOf[list[Any]]:
         """Parts of files, each bytes or what went wrong with it; what is missing is copied at once."""
         uids: dict[str, Any] = {}
         if self.check_files:
@@ -369,7 +364,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
 
     def _cat_ranges_plan(
         self, paths: list[str], starts: Offsets, ends: Offsets, on_error: str, kwargs: Options
-    ) -> Plan:
+    ) -> PlanOf[list[Any]]:
         callback, _ = split_callback(kwargs)
         paths, firsts, lasts = per_path(paths, starts, ends)
         callback.set_size(len(paths))
@@ -392,9 +387,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         asks_each = self._has_table and not is_built_in(self.cat_file)
         if asks_each or not self._fsspec_opens_itself or kwargs.get("compression"):
             return AbstractFileSystem.cat_ranges(self, paths, starts, ends, max_gap, on_error, **kwargs)
-        return cast(
-            "list[Any]", self._on_target(self._cat_ranges_plan(paths, starts, ends, on_error, kwargs))
-        )
+        return self._on_target(self._cat_ranges_plan(paths, starts, ends, on_error, kwargs))
 
     def _cat_plan(
         self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None
@@ -442,10 +435,8 @@ class WholeFileCacheFileSystem(PendingFileSystem):
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        data: bytes = (await self._awaited_on_target(self._cat_ranges_plan([path], start, end, "raise", {})))[
-            0
-        ]
-        return data
+        plan = self._cat_ranges_plan([path], start, end, "raise", {})
+        return cast("bytes", (await self._awaited_on_target(plan))[0])
 
     async def _cat_ranges(
         self,
@@ -456,10 +447,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         on_error: str = "return",
         **kwargs: Any,
     ) -> list[Any]:
-        found: list[Any] = await self._awaited_on_target(
-            self._cat_ranges_plan(paths, starts, ends, on_error, kwargs)
-        )
-        return found
+        return await self._awaited_on_target(self._cat_ranges_plan(paths, starts, ends, on_error, kwargs))
 
     # writing ----------------------------------------------------------------------
     @unlike_base
@@ -492,7 +480,12 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         files: list[LocalTempFile] = []
         try:
             for p, data in contents.items():
-                files.append(self._write_through(p, data, kwargs))
+                as_view(p, data).release()
+                f = self._open(p, "wb", autocommit=False)
+                files.append(f)
+                f.kwargs = dict(kwargs)
+                f.write(data)
+                f.close()
         except BaseException:  # an interrupt, too, leaves no local file
             for f in files:
                 f.discard()
@@ -502,18 +495,6 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         else:
             self._upload_files(files)
         callback.relative_update(len(contents))
-
-    def _write_through(self, path: str, data: ReadableBuffer, kwargs: Options) -> LocalTempFile:
-        as_view(path, data).release()
-        f: LocalTempFile = self._open(path, "wb", autocommit=False)
-        try:
-            f.kwargs = dict(kwargs)
-            f.write(data)
-            f.close()
-        except BaseException:  # an interrupt, too, leaves no local file
-            f.discard()
-            raise
-        return f
 
     # opening ----------------------------------------------------------------------
     @default
@@ -607,10 +588,6 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         finally:
             self._finish_copies([f.fn for f in whole if f.placed])
         raise_first(broken)
-
-
-def _on_loop(target: AsyncFileSystem, step: Step) -> object:
-    return sync(target.loop, perform_awaiting, target, step)
 
 
 class _OpenedTogether(list[Any]):
