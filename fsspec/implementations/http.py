@@ -29,20 +29,10 @@ from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
-from fsspec.implementations._http import answers, parsing, responses, transfers
+from fsspec.implementations._http import answers, one_request, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.logs import logger
-from fsspec.implementations._http.one_request import (
-    all_but_the_end,
-    ask,
-    ask_first_bytes,
-    body_part,
-    opening_error,
-    upload_body,
-    whole_body,
-    without_refresh,
-)
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
 from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
 from fsspec.implementations._http.plans import check_options, glob, request_options
@@ -160,7 +150,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     protocol: ClassVar[str | tuple[str, ...]] = ("http", "https")
     _answers_tell_versions = True  # and are compared, see _http.answers
-    _opening_error = staticmethod(opening_error)
+    _opening_error = staticmethod(one_request.opening_error)
 
     def __init__(
         self,
@@ -332,15 +322,20 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     ) -> bytes:
         """The bytes of a file, or of a part of it; one request, and one for its size where a negative limit
         does not tell which bytes to ask for."""
+        repeat = self._request_sender.repeat
         if start is None and end is None:
             if may_split(self, kwargs):
-                return await self._gathered_parts(url, 0, None, answers.UNKNOWN, kwargs)
-            return await self._request_sender.repeat(partial(whole_body, self, url, kwargs))
+                data = await repeat(partial(gather, self, url, 0, None, answers.UNKNOWN, kwargs))
+                if data is not None:
+                    return data
+            return await repeat(partial(one_request.whole_body, self, url, kwargs))
         if start == end:
             return b""
         begin, known = start or 0, answers.known_version(url)
-        if (end or 0) < 0 and (data := await all_but_the_end(self, url, start, end, kwargs)) is not None:
-            return data
+        if (end or 0) < 0:
+            data = await one_request.all_but_the_end(self, url, start, end, kwargs)
+            if data is not None:
+                return data
         if end is not None and (end < 0 or begin < 0):
             info = await self._info(url, **kwargs)
             if info["size"] is None:
@@ -349,20 +344,11 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             begin, end, _ = slice(start, end).indices(info["size"])
         if end is not None and begin >= end:
             return b""
-        if may_split(self, kwargs, begin, end):
-            return await self._gathered_parts(url, begin, end, known, kwargs)
-        return await self._request_sender.repeat(partial(body_part, self, url, begin, end, known, kwargs))
-
-    async def _gathered_parts(
-        self, url: str, start: int, end: int | None, known: answers.Version, options: Options
-    ) -> bytes:
-        """The bytes of a file, or of a part of it, over several connections if there are many."""
-        data = await self._request_sender.repeat(partial(gather, self, url, start, end, known, options))
-        if data is not None:
-            return data
-        if start == 0 and end is None:
-            return await self._request_sender.repeat(partial(whole_body, self, url, options))
-        return await self._request_sender.repeat(partial(body_part, self, url, start, end, known, options))
+        if may_split(self, kwargs, begin, end):  # over several connections, if it is long
+            data = await repeat(partial(gather, self, url, begin, end, known, kwargs))
+            if data is not None:
+                return data
+        return await repeat(partial(one_request.body_part, self, url, begin, end, known, kwargs))
 
     async def _cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
         """The bytes of ranges; those of one file are all of the same version of it."""
@@ -418,7 +404,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         Raises FileNotFoundError, PermissionError, OSError: see `raise_for_status`.
         """
         try:
-            info = await ask(self, url, "head", kwargs)
+            info = await one_request.ask(self, url, "head", kwargs)
         except (aiohttp.ClientConnectorError, InvalidURLError, answers.UnknownOptionError):
             raise  # nobody is there to ask again
         except (FileNotFoundError, aiohttp.ClientError) as error:
@@ -426,14 +412,15 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             info = {}
         if not info.get("size"):
             info.pop("size", None)  # 0 may be that of the answer to HEAD; what only that has given stays
-            info.update((k, v) for k, v in (await ask(self, url, "get", kwargs)).items() if v is not None)
+            found = await one_request.ask(self, url, "get", kwargs)
+            info.update((k, v) for k, v in found.items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 
     @default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
         """Whether a GET request, of which the body is not read, succeeds. ``strict``: raise what stood in the
         way of an answer, instead of False. Raises ValueError: the URL, or an option, cannot be used."""
-        kwargs = without_refresh(kwargs)
+        kwargs = one_request.without_refresh(kwargs)
 
         async def answered() -> bool:
             async with await self._get_response(path, kwargs) as response:
@@ -517,7 +504,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         transfers.only_overwriting(mode)
         method = transfers.check_method(method)
         with transfers.uploading(lpath, chunk_size, for_file(callback, rpath), aiohttp.ClientOSError) as body:
-            await upload_body(self, method, rpath, body, kwargs, body.size)
+            await one_request.upload_body(self, method, rpath, body, kwargs, body.size)
 
     async def _pipe_file(
         self, path: str, value: bytes, mode: str = "overwrite", method: str = "put", **kwargs: Any
@@ -532,7 +519,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             kwargs = parsing.with_headers({**self.kwargs, **kwargs}, If_None_Match="*")
         else:
             transfers.only_overwriting(mode)
-        await upload_body(self, method, path, lambda: value, kwargs)
+        await one_request.upload_body(self, method, path, lambda: value, kwargs)
 
     # files ------------------------------------------------------------------------
     def _open(
@@ -562,7 +549,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         first: Any = None
         if not size and block_size:
             if plain and block_size == CHUNK and type(self)._info is HTTPFileSystem._info:
-                info, first = sync(self.loop, ask_first_bytes, self, path, kwargs)
+                info, first = sync(self.loop, one_request.ask_first_bytes, self, path, kwargs)
             else:
                 info = self.info(path, **kwargs)
             size = info["size"]
