@@ -179,15 +179,9 @@ class _Refusing:
         return int(self.raw.truncate(size))
 
 
-class _RefusingWriter(_Refusing, io.BufferedWriter):
-    pass
-
-
-class _RefusingRandom(_Refusing, io.BufferedRandom):
-    pass
-
-
-_REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
+_REFUSING: dict[type, Any] = {
+    kind: type("_Refusing", (_Refusing, kind), {}) for kind in (io.BufferedWriter, io.BufferedRandom)
+}
 
 
 _CREATE = os.O_WRONLY | os.O_CREAT

@@ -52,7 +52,8 @@ def tree(
         for position, entry in enumerate(shown, 1):
             last = position == len(shown) and not hidden
             measure = _size_label(entry, listings) if display_size else ""
-            yield start + _branch(last, indent_size) + _name(entry) + measure
+            name = entry["name"].rstrip("/").rpartition("/")[2]
+            yield start + _branch(last, indent_size) + name + measure
             if _is_folder(entry) and depth < lowest:
                 trunk = (" " if last else "│") + " " * (indent_size - 1)
                 yield from lines(entry["name"], depth + 1, start + trunk)
@@ -67,10 +68,6 @@ def tree(
 
 def _is_folder(entry: Entry) -> bool:
     return entry.get("type") == "directory"
-
-
-def _name(entry: Entry) -> str:
-    return str(entry["name"].rstrip("/").rsplit("/", 1)[-1])
 
 
 def _branch(last: bool, columns: int) -> str:

@@ -136,9 +136,7 @@ class Pattern:
         return state, state.ends, state.ends and of_file and not self.only_folders
 
 
-@lru_cache(256)
-def _compiled(text: str, only_folders: bool) -> Pattern:
-    return Pattern(text, only_folders)
+_compiled = lru_cache(256)(Pattern)
 
 
 def glob(

@@ -28,9 +28,6 @@ class Traffic:
     def _after_fork_in_child(self) -> None:
         self.requests = self.retries = self.bytes = self.hits = self.misses = 0
 
-    def of_network(self) -> dict[str, int]:
-        """The counters of a filesystem that makes requests."""
-        return {"pid": os.getpid(), "requests": self.requests, "retries": self.retries, "bytes": self.bytes}
-
-    def of_cache(self) -> dict[str, int]:
-        return {"pid": os.getpid(), "hits": self.hits, "misses": self.misses}
+    def counted(self, *names: str) -> dict[str, int]:
+        """Some of the counters, and the process that they are of."""
+        return {"pid": os.getpid(), **{name: getattr(self, name) for name in names}}

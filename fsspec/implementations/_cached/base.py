@@ -372,7 +372,7 @@ class Cache(ChainedFileSystem):
         Returns ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
             ``target``, the ``stats`` of the filesystem behind the cache where it counts anything.
         """
-        counts: dict[str, Any] = self._traffic_counts.of_cache()
+        counts: dict[str, Any] = self._traffic_counts.counted("hits", "misses")
         target = self.fs.stats()
         if len(target) > 1:
             counts["target"] = target

@@ -69,7 +69,7 @@ class HTTPBase:
         dict
             ``pid``; ``requests``, with redirects and retries; ``retries``; ``bytes`` of the answers' bodies
         """
-        return self._traffic_counts.of_network()
+        return self._traffic_counts.counted("requests", "retries", "bytes")
 
     @classmethod
     def _parent(cls, path: str) -> str:
