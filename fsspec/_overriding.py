@@ -1,7 +1,8 @@
 """Which methods are this package's own, which are overridden by a subclass, an instance or a patch, and which
 keywords they take.
 
-A shortcut that bypasses a method that upstream would call is taken only if that method is not overridden.
+A shortcut that bypasses a method that upstream would call is taken only if that method is not overridden, nor,
+where upstream inherits the method, patched in the base class (`unless_patched`).
 """
 
 from __future__ import annotations
@@ -47,13 +48,61 @@ def _function(method: object) -> object:
 
 
 def mark_built_in(cls: type) -> None:
-    """Mark the methods that a class of this package has, for `is_built_in`."""
-    if not cls.__module__.startswith("fsspec.") or ".tests." in cls.__module__:
+    """Mark the methods that a class of this package has, for `is_built_in`, and note those that yield to a
+    patch."""
+    if not _is_of_package(cls.__module__):
         return
-    for method in vars(cls).values():
-        function = method.__func__ if isinstance(method, (classmethod, staticmethod)) else method
+    for name, method in list(vars(cls).items()):
+        function = _plain(method)
         if type(function) is FunctionType:
             function.__built_in__ = function  # type: ignore[attr-defined]  # a mark on the function
+            if getattr(function, "__yields__", None) is function:
+                places = yielding.setdefault(name, {})
+                if cls not in places:
+                    places[cls] = [method, method]
+                    follow_patches(name)
+
+
+def unless_patched(method: Method) -> Method:
+    """Decorator: mark a method of a backend here whose place is taken by a patch of the base class's, which
+    upstream's backend inherits. It comes above other decorators."""
+    method.__yields__ = method  # type: ignore[attr-defined]  # a mark on the function
+    return method
+
+
+yielding: dict[str, dict[type, list[Any]]] = {}
+"""By name and class: the method of the class, and what `follow_patches` has put in its place."""
+
+
+def follow_patches(name: str) -> None:
+    """Put what programs have put into base classes in the place of methods that yield to it, or those back.
+
+    The metaclass calls it for each name of `yielding` that is set on a class, or deleted. What a program has
+    put into the class itself stays.
+    """
+    for cls, place in list(yielding.get(name, {}).items()):
+        own = place[0]
+        if not any(vars(cls).get(name) is each for each in place):
+            continue
+        below = next((vars(base)[name] for base in cls.__mro__[1:] if name in vars(base)), own)
+        place[1] = own if is_from_here(below) else below
+        type.__setattr__(cls, name, place[1])
+
+
+def is_from_here(method: object) -> bool:
+    """Whether a member of a class is made by this package, not around one of its methods by `functools.wraps`,
+    which copies all but the globals."""
+    function = _plain(method)
+    return type(function) is FunctionType and _is_of_package(function.__globals__.get("__name__", ""))
+
+
+def _is_of_package(module: str) -> bool:
+    return module.startswith("fsspec.") and ".tests." not in module
+
+
+def _plain(member: Any) -> Any:
+    """The function of a member of a class."""
+    return member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
 
 
 def is_built_in(method: object) -> bool:

@@ -20,7 +20,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from fsspec._overriding import replaced
+from fsspec._overriding import replaced, unless_patched
 from fsspec._paths.paths import path_texts
 from fsspec._paths.redaction import redact_text
 from fsspec._plans.listing import check_depth
@@ -157,6 +157,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
             found = {} if entry["type"] == "directory" else {name: entry}
         return [found[name] for name in sorted(found)] if detail else sorted(found)
 
+    @unless_patched
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
     ) -> Found:
@@ -185,6 +186,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
             found[top] = above
         return {name: found[name] for name in sorted(found)} if detail else sorted(found)
 
+    @unless_patched
     def get(
         self,
         rpath: StrPaths,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import BATCH, BLOCK, ask, copy_between, copy_file_op, is_here
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._overriding import is_awaitable, mirrored, replaced, supported, unlike_base
+from fsspec._overriding import is_awaitable, mirrored, replaced, supported, unless_patched, unlike_base
 from fsspec._paths.paths import NoPathError, path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
@@ -110,7 +110,7 @@ def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:
 
     method.__name__ = f"_{name}"
     method.__qualname__ = f"GenericFileSystem._{name}"
-    return method
+    return unless_patched(method)
 
 
 def _blocking_operation(name: str) -> Callable[..., Any]:
@@ -123,7 +123,7 @@ def _blocking_operation(name: str) -> Callable[..., Any]:
     method.__name__ = name
     method.__qualname__ = f"GenericFileSystem.{name}"
     method.__doc__ = getattr(AsyncFileSystem, name).__doc__
-    return method
+    return unless_patched(method)
 
 
 class GenericFileSystem(AsyncFileSystem):
@@ -220,6 +220,7 @@ class GenericFileSystem(AsyncFileSystem):
         fs, plain = self._resolve_url(path)
         await ask(fs, "pipe_file", plain, value, **kwargs)
 
+    @unless_patched
     async def _put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **kwargs: Any) -> None:
         fs, path = self._resolve_url(rpath)
         how = supported(fs, "put_file", {"mode": mode}) if mode == "overwrite" else {"mode": mode}
@@ -229,21 +230,25 @@ class GenericFileSystem(AsyncFileSystem):
         fs, plain = self._resolve_url(path)
         await ask(fs, "makedirs", plain, exist_ok=exist_ok)
 
+    @unless_patched
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         return await self._ask_side("exists", path, **kwargs)
 
+    @unless_patched
     async def _isfile(self, path: str) -> bool:
         try:
             return await self._ask_side("isfile", path)
         except NoPathError:
             return False
 
+    @unless_patched
     async def _isdir(self, path: str) -> bool:
         if replaced(self, "info"):
             return await super()._isdir(path)
         fs, plain = self._resolve_url(path)
         return bool(await ask(fs, "isdir", plain))
 
+    @unless_patched
     async def _glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
         check_depth(maxdepth)
         limit: dict[str, Any] = {"maxdepth": maxdepth}
@@ -382,6 +387,7 @@ class GenericFileSystem(AsyncFileSystem):
                 raise
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
 
+    @unless_patched
     def mv(
         self, path1: StrPaths, path2: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> None:

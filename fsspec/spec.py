@@ -110,7 +110,6 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     """Bytes copied at a time where a whole file is moved through memory."""
     sep: str = "/"
     protocol: ClassVar[str | tuple[str, ...]] = "abstract"
-    _latest: ClassVar[str | None] = None
     async_impl: bool = False
     """Whether the operations of the backend are awaitable."""
     mirror_sync_methods: bool = False

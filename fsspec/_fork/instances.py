@@ -34,6 +34,7 @@ from typing import Any, TypeVar, cast
 from fsspec import config
 from fsspec._fork import hooks, known
 from fsspec._fork.variants import Variant, assign, is_variant, original, variant
+from fsspec._overriding import follow_patches, yielding
 from fsspec._paths.urls import protocols_of
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
@@ -51,7 +52,7 @@ class _Cached(type):
     """Metaclass of filesystems: equal arguments give the same instance."""
 
     _cache: Any
-    _latest: str | None
+    _fsspec_latest_token: list[str | None]
     _pid: int
     _instantiation_lock: threading.RLock
     _fsspec_known_tokens: dict[Any, str]
@@ -63,7 +64,7 @@ class _Cached(type):
         super().__init__(*args, **kwargs)
         weak = config.conf.get("weakref_instance_cache")
         cls._cache = weakref.WeakValueDictionary() if weak else {}
-        cls._latest = None
+        cls._fsspec_latest_token = [None]  # to set an attribute forgets what all lookups have found
         cls._pid = hooks.pid
         _renew_locks(cls)
         cls._fsspec_known_tokens = {}
@@ -84,8 +85,26 @@ class _Cached(type):
                 cls._cache[token] = found
             else:
                 found = _construct_once(cls, token, args, kwargs)
-        cls._latest = token
+        cls._fsspec_latest_token[0] = token
         return found
+
+    @property
+    def _latest(cls) -> str | None:
+        return cls._fsspec_latest_token[0]
+
+    @_latest.setter
+    def _latest(cls, token: str | None) -> None:
+        cls._fsspec_latest_token[0] = token
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in yielding:
+            follow_patches(name)
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        if name in yielding:
+            follow_patches(name)
 
     def _check_instance_cache(cls, token: str) -> Any:
         """The cached instance with this token, which becomes the most recent one; None if there is none."""

@@ -43,7 +43,7 @@ class Identity:
     if TYPE_CHECKING:
         protocol: ClassVar[str | tuple[str, ...]]
         _cache: Any
-        _latest: ClassVar[str | None]
+        _fsspec_latest_token: list[str | None]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -55,6 +55,11 @@ class Identity:
     def _fs_token(self) -> str:
         """A digest of the class and its arguments, the same in a forked child."""
         return self._fs_token_
+
+    @property
+    def _latest(self) -> str | None:
+        """The token of the instance of this class that was last made or given out."""
+        return self._fsspec_latest_token[0]
 
     @property
     def fsid(self) -> str:
@@ -124,7 +129,7 @@ class Identity:
     @classmethod
     def current(cls) -> Self:
         """The instance that was last made or given out; a new one where there is none."""
-        latest = cls._latest
+        latest = cls._fsspec_latest_token[0]
         found = cls._cache.get(latest) if latest is not None else None
         return cls() if found is None else found
 

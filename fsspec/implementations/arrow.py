@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import owner_pid, refuse
+from fsspec._overriding import unless_patched
 from fsspec._paths.paths import hidden_name
 from fsspec._plans.globbing import has_magic
 from fsspec.exceptions import ForkError
@@ -226,6 +227,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     def rm_file(self, path: str) -> None:
         self.fs.delete_file(self._plain_path(path))
 
+    @unless_patched
     def _rm(self, path: str) -> None:
         self.rm(path)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fsspec._loop.advice import advise
 from fsspec._loop.batching import get_batch_size
 from fsspec._loop.driving import batch, drive_awaiting, perform_awaiting
-from fsspec._overriding import is_built_in
+from fsspec._overriding import is_built_in, is_from_here, mark_built_in, unless_patched
 from fsspec._plans import bulk
 from fsspec.asyn import AsyncFileSystem, get_loop, running_async
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
@@ -191,7 +191,12 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
     def _wrap_all_sync_methods(self) -> None:
         """Set the operations that are the blocking filesystem's own; called once, when the rest is set."""
         kind = type(self.sync_fs)
-        own = [n for n in _BULK if getattr(kind, n, None) is not getattr(AbstractFileSystem, n)]
+        base = AbstractFileSystem
+        own = [
+            n
+            for n in _BULK
+            if (method := getattr(base, n)) is not getattr(kind, n, None) or not is_from_here(method)
+        ]
         for name in [*_WRAPPED, *own]:
             method = async_wrapper(getattr(self.sync_fs, name), obj=self, semaphore=self.semaphore)
             setattr(self, "_" + name, method)
@@ -223,9 +228,11 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
         public = [name for name in dir(other) if not name.startswith("_")]
         return [*super().__dir__(), *(f"_{n}" for n in public if inspect.isroutine(getattr(other, n)))]
 
+    @unless_patched
     def unstrip_protocol(self, name: str) -> str:
         return str(self.sync_fs.unstrip_protocol(name))
 
+    @unless_patched
     def invalidate_cache(self, path: str | None = None) -> None:
         self.sync_fs.invalidate_cache(path)
 
@@ -268,6 +275,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
             raise found
         return found
 
+    @unless_patched
     async def _walk(self, path: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         steps = self.sync_fs.walk(path, *args, **kwargs)
         following = async_wrapper(next, semaphore=self.semaphore)
@@ -287,6 +295,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
 
 def _direct(name: str) -> Callable[..., Any]:
+    @unless_patched
     @wraps(getattr(AbstractFileSystem, name))
     def method(self: AsyncFileSystemWrapper, *args: Any, **kwargs: Any) -> object:
         return getattr(self.sync_fs, name)(*args, **kwargs)
@@ -296,3 +305,4 @@ def _direct(name: str) -> Callable[..., Any]:
 
 for _name in _DIRECT:
     setattr(AsyncFileSystemWrapper, _name, _direct(_name))
+mark_built_in(AsyncFileSystemWrapper)

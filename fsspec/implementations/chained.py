@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._overriding import unless_patched
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ class SharingTransactions(AbstractFileSystem):
         """That of the other filesystem, which all operations take part in."""
         return cast("Transaction", self._fs_behind.transaction)
 
+    @unless_patched
     def start_transaction(self) -> Transaction:
         return cast("Transaction", self._fs_behind.start_transaction())
 
+    @unless_patched
     def end_transaction(self) -> None:
         self._fs_behind.end_transaction()
 

@@ -10,7 +10,7 @@ import base64
 import errno
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
-from fsspec._overriding import unlike_base
+from fsspec._overriding import unless_patched, unlike_base
 from fsspec._paths.paths import hidden_name, url_text
 from fsspec._paths.urls import protocols_of
 from fsspec._plans.globbing import has_magic
@@ -158,6 +158,7 @@ class DatabricksFileSystem(RestFileSystem):
         found = super()._ls_from_cache(path) if path != "/" else None
         return found if found is not None and found[0]["type"] == "file" else None
 
+    @unless_patched
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of one path, by one request."""
         path = self._strip_protocol(path)
@@ -213,6 +214,7 @@ class DatabricksFileSystem(RestFileSystem):
                     raise
         raise OSError(f"{path!r} is not removed after {_DELETES} requests; some of it is")
 
+    @unless_patched
     def _rm(self, path: str) -> None:
         self.rm(path)
 
@@ -235,6 +237,7 @@ class DatabricksFileSystem(RestFileSystem):
             self._call_api("move", source, source_path=source, destination_path=target)
             self.dircache.clear()
 
+    @unless_patched
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file, through here: the service copies none. A copy has its name once it is whole."""
         path1, path2 = self._strip_protocol(path1), self._strip_protocol(path2)

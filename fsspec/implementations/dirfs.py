@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple, cast
 
-from fsspec._overriding import is_awaitable, mark_built_in
+from fsspec._overriding import is_awaitable, mark_built_in, unless_patched
 from fsspec._paths.paths import TAKING_ANY, path_texts, renamed, unescaped, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
@@ -275,7 +275,7 @@ def _make(name: str, shape: _Shape, awaited: bool) -> Callable[..., Any]:
         body = f"return {wait}{found}"
     else:
         body = f"return renamed({wait}{found}, {shape.result!r}, self._relpath)"
-    scope: dict[str, Any] = {"renamed": renamed}
+    scope: dict[str, Any] = {"__name__": __name__, "renamed": renamed}
     exec(f"{prefix}def {target}(self, {shape.parameters}):\n {body}", scope)  # ours, from the table
     made: Any = scope[target]
     made.__module__ = __name__
@@ -288,4 +288,5 @@ for _name, _shape in _SHAPES.items():
     setattr(DirFileSystem, _name, _make(_name, _shape, awaited=False))
     if _shape.awaitable:
         setattr(DirFileSystem, "_" + _name, _make(_name, _shape, awaited=True))
+unless_patched(DirFileSystem.lexists)
 mark_built_in(DirFileSystem)

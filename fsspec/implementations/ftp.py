@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 
 from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
-from fsspec._overriding import default, is_built_in
+from fsspec._overriding import default, is_built_in, unless_patched
 from fsspec._paths.paths import folder_error, hidden_name, local_side
 from fsspec._paths.ranges import as_number
 from fsspec._public import publish
@@ -260,10 +260,12 @@ class FTPFileSystem(ServerFileSystem):
             return entry  # it leads nowhere
         return entry if size is None else {**entry, "size": size}
 
+    @unless_patched
     def created(self, path: str) -> datetime:
         """When a file was made, in UTC; NotImplementedError where the server does not say."""
         return ftp_parsing.utc_time(self.info(path).get("create")) or super().created(path)
 
+    @unless_patched
     def modified(self, path: str) -> datetime:
         """When a file was last changed, in UTC; NotImplementedError where the server does not say."""
         path = self._strip_protocol(path)
@@ -388,6 +390,7 @@ class FTPFileSystem(ServerFileSystem):
             if is_mine(link):
                 self._forget_listings(path)
 
+    @unless_patched
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         """Make a file of bytes, by one transfer."""
         if kwargs or self._intrans or not self._fsspec_opens_itself:
@@ -397,6 +400,7 @@ class FTPFileSystem(ServerFileSystem):
             raise FileExistsError(path)
         self._send_parts("STOR", path, [value])
 
+    @unless_patched
     def put_file(
         self,
         lpath: StrPath,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 from fsspec._files.whole import WholeFile
+from fsspec._overriding import unless_patched
 from fsspec._paths.paths import folder_error, url_text
 from fsspec.archive import MissingMemberError, where_missing
 from fsspec.implementations._remote.rest import RestFileSystem
@@ -133,10 +134,12 @@ class GistFileSystem(RestFileSystem):
             raise MissingMemberError(path, partial(where_missing, f"gist {self.gist_id}", path, names))
         return [dict(entry) for entry in found] if detail else [entry["name"] for entry in found]
 
+    @unless_patched
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         return self.ls(path, detail=True)[0] if path else {"name": "", "type": "directory", "size": 0}
 
+    @unless_patched
     def invalidate_cache(self, path: str | None = None) -> None:
         super().invalidate_cache(path)
         self.dircache.clear()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
 from fsspec._files.whole import WholeFile
+from fsspec._overriding import unless_patched
 from fsspec._paths.paths import folder_error, url_text
 from fsspec._plans.globbing import has_magic
 from fsspec.archive import MissingMemberError, where_missing
@@ -221,6 +222,7 @@ class GithubFileSystem(RestFileSystem):
             pass
         return None
 
+    @unless_patched
     def info(self, path: str, sha: str | None = None, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path).strip("/")
         if not path:

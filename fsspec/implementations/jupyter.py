@@ -10,6 +10,7 @@ import io
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
+from fsspec._overriding import unless_patched
 from fsspec._paths.paths import folder_error
 from fsspec.implementations._remote.rest import RestFileSystem, from_base64
 from fsspec.spec import AbstractBufferedFile
@@ -70,6 +71,7 @@ class JupyterFileSystem(RestFileSystem):
             entries = [self._described_entry(answer)]
         return entries if detail else [entry["name"] for entry in entries]
 
+    @unless_patched
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of one path, by one request."""
         path = self._strip_protocol(path)
@@ -113,6 +115,7 @@ class JupyterFileSystem(RestFileSystem):
             self.makedirs(parent, exist_ok=True)
         self._send_request("PUT", self._url_of(path), path, json={"type": "directory"})
 
+    @unless_patched
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         try:
             self.mkdir(path)
@@ -124,7 +127,9 @@ class JupyterFileSystem(RestFileSystem):
         path = self._strip_protocol(path)
         self._send_request("DELETE", self._url_of(path), path)
 
-    rmdir = _rm
+    @unless_patched
+    def rmdir(self, path: str) -> None:
+        self._rm(path)
 
     def mv(
         self, path1: str, path2: str, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
@@ -134,6 +139,7 @@ class JupyterFileSystem(RestFileSystem):
         if path1 != path2:
             self._send_request("PATCH", self._url_of(path1), path1, json={"path": path2.strip("/")})
 
+    @unless_patched
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file, through here; the service has no other way. Folders on the way are made."""
         if self.isdir(path1):

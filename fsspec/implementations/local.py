@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.descriptors import get_umask
 from fsspec._files.local_file import LocalFileOpener, _reopened
 from fsspec._files.replacing import write_file, write_whole
-from fsspec._overriding import default, is_built_in, is_default, unlike_base
+from fsspec._overriding import default, is_built_in, is_default, unless_patched, unlike_base
 from fsspec._paths.paths import (
     false_without_path,
     folder_error,
@@ -243,6 +243,7 @@ class LocalFileSystem(AbstractFileSystem):
         asked = self.ls, self.info, self.walk, self.find, self.isdir, self.isfile, self.exists
         return type(self) is LocalFileSystem and all(map(is_built_in, asked))
 
+    @unless_patched
     @default
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Any:
         if kwargs or not self._lists_itself:
@@ -259,6 +260,7 @@ class LocalFileSystem(AbstractFileSystem):
             return cast("dict[str, dict[str, Any]]", self.glob(path, maxdepth=maxdepth, detail=True))
         return drive(_Types(self), globbing.glob(self, path, maxdepth, detail=True))
 
+    @unless_patched
     @default
     def walk(
         self,
@@ -272,6 +274,7 @@ class LocalFileSystem(AbstractFileSystem):
             return super().walk(path, maxdepth, topdown, on_error, **kwargs)
         return stream(_Types(self), listing.walk(self, path, maxdepth, topdown, on_error))
 
+    @unless_patched
     @default  # to search by it would be to look at all that lies below
     def find(
         self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
@@ -306,6 +309,7 @@ class LocalFileSystem(AbstractFileSystem):
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
 
+    @unless_patched
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
         if not is_default(self.info):
@@ -359,6 +363,7 @@ class LocalFileSystem(AbstractFileSystem):
         os.rmdir(self._strip_protocol(path))
 
     # whole files ------------------------------------------------------------------
+    @unless_patched
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         if kwargs or not self._fsspec_opens_itself:
             return super().cat_file(path, start, end, **kwargs)
@@ -405,6 +410,7 @@ class LocalFileSystem(AbstractFileSystem):
         if self.auto_mkdir:
             self.makedirs(self._parent(path), exist_ok=True)
 
+    @unless_patched
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **kwargs: Any) -> None:
         if kwargs or self._intrans or not self._fsspec_opens_itself:
             return super().pipe_file(path, value, mode, **kwargs)
@@ -537,6 +543,7 @@ class LocalFileSystem(AbstractFileSystem):
         os.chmod(self._strip_protocol(path) if path != "" else path, mode)
 
     # opening ----------------------------------------------------------------------
+    @unless_patched
     @default
     def open(
         self,

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from fsspec._overriding import default, is_built_in, is_default
+from fsspec._overriding import default, is_built_in, is_default, unless_patched
 from fsspec._paths.paths import false_without_path, folder_error, url_text
 from fsspec._paths.ranges import as_view, check_limits
 from fsspec._public import publish
@@ -185,6 +185,7 @@ class MemoryFileSystem(AbstractFileSystem):
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
 
+    @unless_patched
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
         if not is_default(self.info):
@@ -195,6 +196,7 @@ class MemoryFileSystem(AbstractFileSystem):
     def isfile(self, path: str) -> bool:
         return self._strip_protocol(path) in self.store
 
+    @unless_patched
     def isdir(self, path: str) -> bool:
         if not is_default(self.info):
             return super().isdir(path)
@@ -335,6 +337,7 @@ class MemoryFileSystem(AbstractFileSystem):
                 self.rmdir(p)
 
     # opening ----------------------------------------------------------------------
+    @unless_patched
     @default
     def open(
         self,

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._fork import instances
 from fsspec._loop.driving import perform
-from fsspec._overriding import replaced, unlike_base
+from fsspec._overriding import replaced, unless_patched, unlike_base
 from fsspec._paths.paths import false_without_path, local_side, path_texts
 from fsspec._plans import drive, listing
 from fsspec._public import claim, publish
@@ -309,6 +309,7 @@ class ReferenceFileSystem(ReferenceReading):
         path = self._strip_protocol(path)
         return path in self.references or self._is_folder(path)
 
+    @unless_patched
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         return bool(await self._off_loop(self.exists, path))
 
@@ -319,6 +320,7 @@ class ReferenceFileSystem(ReferenceReading):
     def _is_key(self, path: str) -> bool:
         return self._strip_protocol(path) in self.references
 
+    @unless_patched
     async def _isfile(self, path: str) -> bool:
         return bool(await self._off_loop(self.isfile, path))
 
@@ -327,6 +329,7 @@ class ReferenceFileSystem(ReferenceReading):
         path = self._strip_protocol(path)
         return path not in self.references and self._is_folder(path)
 
+    @unless_patched
     async def _isdir(self, path: str) -> bool:
         return bool(await self._off_loop(self.isdir, path))
 
@@ -362,6 +365,7 @@ class ReferenceFileSystem(ReferenceReading):
         names.sort()
         return {name: self._entry_of(name) for name in names} if detail else names
 
+    @unless_patched
     async def _find(self, path: str, maxdepth: Depth = None, withdirs: bool = False, **kwargs: Any) -> Found:
         if any(replaced(self, name) for name in _LISTING):
             return await super()._find(path, maxdepth, withdirs, **kwargs)

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 import paramiko
 
 from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
-from fsspec._overriding import default, is_built_in, unlike_base
+from fsspec._overriding import default, is_built_in, unless_patched, unlike_base
 from fsspec._paths.paths import hidden_name
 from fsspec.callbacks import Callback, for_file
 from fsspec.implementations._remote.server import ServerFileSystem, stat_entry
@@ -160,6 +160,7 @@ class SFTPFileSystem(ServerFileSystem):
         path = self._strip_protocol(path)
         return _entry(self._run_operation(path, "stat", path or ".", repeat=True), path)
 
+    @unless_patched
     def lexists(self, path: str, **kwargs: Any) -> bool:
         path = self._strip_protocol(path)
         try:
@@ -245,6 +246,7 @@ class SFTPFileSystem(ServerFileSystem):
             return update(_SFTPHandle(self, path, mode), block_size)
         return SFTPFile(self, path, mode=mode, block_size=block_size, **kwargs)
 
+    @unless_patched
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         if kwargs.get("compression") or not self._fsspec_opens_itself:
             return super().cat_file(path, start, end, **kwargs)

@@ -23,7 +23,7 @@ from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import CheckedAttribute, Owned, finalize, is_mine
-from fsspec._overriding import default, is_built_in
+from fsspec._overriding import default, is_built_in, unless_patched
 from fsspec._paths.paths import hidden_name
 from fsspec._paths.urls import server_options
 from fsspec.implementations._remote.refusals import lost_server, refusal
@@ -234,6 +234,7 @@ class SMBFileSystem(ServerFileSystem):
         """Rename a file or folder on its share; nothing is copied."""
         self._call_client(smbclient.rename, self._unc_path(path1), self._unc_path(path2))
 
+    @unless_patched
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
         """Copy one file, on the server."""
         if self.isdir(path1):

@@ -6,7 +6,7 @@ import inspect
 import shutil
 import zipfile
 from contextlib import suppress
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 import pytest
 
@@ -28,6 +28,7 @@ from fsspec.implementations.zip import ZipFileSystem
 from fsspec.registry import get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
+from fsspec.tests.programs import run
 
 
 class Swapped:
@@ -1239,3 +1240,91 @@ def test_caches_pipe_by_methods_of_its_own(cls, tree, tmp_path):
     fs = own(cls, exists=yes)(fs=MemoryFileSystem(), cache_storage=str(tmp_path / "d"))
     with pytest.raises(FileExistsError):
         fs.pipe_file("/new", b"1", mode="create")
+
+
+# patches of the base class ---------------------------------------------------------------
+OF_UPSTREAM = {
+    "ArrowFSWrapper": "cat_file cp_file exists get_file info ls makedirs mkdir modified mv rm rm_file rmdir",
+    "DataFileSystem": "cat_file info glob",
+    "DatabricksFileSystem": "invalidate_cache ls makedirs mkdir mv rm",
+    "FTPFileSystem": "cat_file get_file info invalidate_cache ls makedirs mkdir mv rm rmdir",
+    "GistFileSystem": "cat ls",
+    "GithubFileSystem": "invalidate_cache ls rm rm_file",
+    "JupyterFileSystem": "cat_file ls mkdir mv pipe_file",
+    "LocalFileSystem": "cp_file created get_file info isdir isfile lexists ls makedirs mkdir modified mv put_file"
+    " rm rm_file rmdir touch unstrip_protocol",
+    "MemoryFileSystem": "cat_file cp_file created find info isfile ls makedirs mkdir modified pipe_file rm rmdir",
+    "SFTPFileSystem": "created get_file info ls makedirs mkdir modified mv put_file rmdir",
+    "SMBFileSystem": "copy created info ls makedirs mkdir modified mv rmdir",
+    "TarFileSystem": "info ls ukey",
+    "WebHDFS": "cp_file created info ls makedirs mkdir modified mv rm rm_file ukey",
+    "ZipFileSystem": "find info ls pipe_file ukey",
+}
+"""The public methods that upstream's blocking backends have of their own; the rest they inherit."""
+
+
+def public_methods(cls):
+    return [n for n in dir(cls) if n[0] != "_" and n != "transaction_type" and callable(getattr(cls, n))]
+
+
+@pytest.mark.parametrize("name", public_methods(AbstractFileSystem))
+def test_patches_of_the_base_class_reach_all_that_inherit_the_method_upstream(name, monkeypatch):
+    own = {cls: OF_UPSTREAM.get(cls.__name__, name).split() for cls in subclasses(AbstractFileSystem)}
+    classes = [cls for cls, names in own.items() if name not in names]
+    assert classes or name == "ls"
+    before = {cls: inspect.getattr_static(cls, name) for cls in classes}
+    with monkeypatch.context() as patches:
+        patches.setattr(AbstractFileSystem, name, lambda *args, **kwargs: "patched")
+        assert [c.__name__ for c in classes if getattr(c, name)() != "patched"] == []
+    assert {cls: inspect.getattr_static(cls, name) for cls in classes} == before
+
+
+@pytest.mark.parametrize("protocol", ["simplecache", "filecache", "blockcache", "dir"])
+def test_patches_of_the_base_class_reach_filesystems_before_another(protocol, tree, tmp_path, monkeypatch):
+    options = {"path": "/"} if protocol == "dir" else {"cache_storage": str(tmp_path)}
+    fs = fsspec.filesystem(protocol, fs=MemoryFileSystem(), skip_instance_cache=True, **options)
+    asked = []
+
+    def patch(name):
+        real = getattr(AbstractFileSystem, name)
+
+        @functools.wraps(real)
+        def method(self, *args, **kwargs):
+            asked.append(name)
+            return real(self, *args, **kwargs)
+
+        monkeypatch.setattr(AbstractFileSystem, name, method)
+
+    for name in ("exists", "isdir", "open"):
+        patch(name)
+    assert fs.exists("/r/a") and fs.isdir("/r/s") and fs.open("/r/a").read()
+    assert set(asked) == {"exists", "isdir", "open"}
+
+
+def test_patches_of_the_base_class_and_of_a_backend_are_undone_in_any_order(tree):
+    fs, own = MemoryFileSystem(), MemoryFileSystem.open
+    of_base = patch.object(AbstractFileSystem, "open", return_value="base")
+    of_class = patch.object(MemoryFileSystem, "open", return_value="class")
+    for inner, outer in ((of_base, of_class), (of_class, of_base)):
+        for first, last in ((inner, outer), (outer, inner)):
+            inner.start()
+            outer.start()
+            assert fs.open("/r/a") == "class"
+            first.stop()
+            last.stop()
+            assert MemoryFileSystem.open is own and fs.open("/r/a").read()
+    with of_base:
+        assert fs.open("/r/a") == "base"
+
+
+def test_a_backend_that_is_loaded_later_follows_a_patch_of_the_base_class():
+    program = """
+from fsspec.spec import AbstractFileSystem
+own = AbstractFileSystem.exists
+AbstractFileSystem.exists = lambda *args: "patched"
+from fsspec.implementations.memory import MemoryFileSystem
+print(MemoryFileSystem().exists("/none"))
+AbstractFileSystem.exists = own
+print(MemoryFileSystem().exists("/none"))
+"""
+    assert run(program).split() == ["patched", "False"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import perform
-from fsspec._overriding import default, is_awaitable, is_built_in, is_default
+from fsspec._overriding import default, is_awaitable, is_built_in, is_default, unless_patched
 from fsspec._paths.paths import false_without_path, path_texts, url_text
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
@@ -199,6 +199,7 @@ class Cache(ChainedFileSystem):
         """One path without the protocol of the cache; `NoPathError` for several."""
         return self._without_protocol(path if path is None else url_text(path))
 
+    @unless_patched
     @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         """The entry of a path. If the page above lists a web page as a folder: the entry there."""
@@ -217,6 +218,7 @@ class Cache(ChainedFileSystem):
         listed = (e for e in above if e["type"] == "directory" and e["name"].rstrip("/") == path)
         return next(listed, entry)
 
+    @unless_patched
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Whether there is anything at a path; over HTTP a HEAD, which is cheaper than a GET."""
@@ -233,6 +235,7 @@ class Cache(ChainedFileSystem):
             return False
         return True
 
+    @unless_patched
     def isdir(self, path: str) -> bool:
         if not is_default(self.info) or has_own(self, "ls"):
             return AbstractFileSystem.isdir(self, path)

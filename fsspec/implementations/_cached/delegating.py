@@ -17,7 +17,7 @@ from functools import update_wrapper, wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from fsspec._overriding import is_built_in, mark_built_in
+from fsspec._overriding import is_built_in, mark_built_in, unless_patched
 from fsspec._paths.paths import TAKING_ANY, trailing_sep
 from fsspec._plans.globbing import has_magic
 from fsspec.spec import AbstractFileSystem
@@ -120,7 +120,7 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
                 self._drop_copies(_given(changed, given, kwargs))
 
     update_wrapper(method, base)
-    return method
+    return unless_patched(method) if name in _OPENING else method
 
 
 def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:

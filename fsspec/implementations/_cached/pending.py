@@ -22,7 +22,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
-from fsspec._overriding import default, supported
+from fsspec._overriding import default, supported, unless_patched
 from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
@@ -302,11 +302,13 @@ class PendingFileSystem(CachingFileSystem):
             return {"name": path, "size": 0, "type": "directory"}
         return None
 
+    @unless_patched
     @default
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
         path = self._strip_protocol(path)
         return self._pending_entry(path) or super().info(path, **kwargs)
 
+    @unless_patched
     @default
     @false_without_path
     def exists(self, path: str, **kwargs: Any) -> bool:
@@ -314,6 +316,7 @@ class PendingFileSystem(CachingFileSystem):
         pending = self._pending_entry(self._strip_protocol(path))
         return pending is not None or super().exists(path, **kwargs)
 
+    @unless_patched
     @default
     @false_without_path
     def isfile(self, path: str) -> bool:
@@ -321,6 +324,7 @@ class PendingFileSystem(CachingFileSystem):
         path = self._strip_protocol(path)
         return path in self._pending_files() or super().isfile(path)
 
+    @unless_patched
     @default
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder, or will be when the transaction ends."""
@@ -328,6 +332,7 @@ class PendingFileSystem(CachingFileSystem):
         entry = self._pending_entry(path)
         return super().isdir(path) if entry is None else entry["type"] == "directory"
 
+    @unless_patched
     def size(self, path: str) -> int | None:
         entry = self._pending_entry(self._strip_protocol(path))
         return cast(

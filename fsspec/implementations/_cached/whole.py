@@ -23,7 +23,7 @@ from fsspec._files.replacing import file_state, in_place, name_target
 from fsspec._fork.owned import finalize
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
-from fsspec._overriding import default, is_built_in, is_default, unlike_base
+from fsspec._overriding import default, is_built_in, is_default, unless_patched, unlike_base
 from fsspec._paths.paths import folder_error, path_texts
 from fsspec._paths.ranges import as_view, per_path
 from fsspec._paths.redaction import redact_url
@@ -324,6 +324,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         )
 
     # reading ----------------------------------------------------------------------
+    @unless_patched
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """The bytes of one file, or a part of them, from its copy; see `AbstractFileSystem.cat_file`."""
         if not self._fsspec_opens_itself or kwargs.get("compression"):
@@ -373,6 +374,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             raise_first(out)
         return out
 
+    @unless_patched
     def cat_ranges(
         self,
         paths: list[str],
@@ -450,6 +452,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
         return await self._awaited_on_target(self._cat_ranges_plan(paths, starts, ends, on_error, kwargs))
 
     # writing ----------------------------------------------------------------------
+    @unless_patched
     @unlike_base
     @default
     def pipe_file(self, path: str, value: bytes | None = None, **kwargs: Any) -> None:
@@ -458,6 +461,7 @@ class WholeFileCacheFileSystem(PendingFileSystem):
             return AbstractFileSystem.pipe_file(self, path, cast("bytes", value), **kwargs)
         self._pipe_files({path: value}, kwargs)
 
+    @unless_patched
     def pipe(
         self, path: str | Mapping[str, ReadableBuffer], value: ReadableBuffer | None = None, **kwargs: Any
     ) -> None:

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from fsspec._files.replacing import make_folder_of, replacing
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._loop.driving import drive_awaiting
-from fsspec._overriding import is_awaitable, replaced, supported
+from fsspec._overriding import is_awaitable, replaced, supported, unless_patched
 from fsspec._paths.paths import local_side, path_texts
 from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call, drive, local
@@ -264,6 +264,7 @@ class ReferenceReading(AsyncFileSystem):
         batch_size = kwargs.pop("batch_size", None)
         return drive(self, self._cat_plan(path, recursive, on_error, batch_size, kwargs))
 
+    @unless_patched
     async def _cat(
         self,
         path: StrPaths,
@@ -298,6 +299,7 @@ class ReferenceReading(AsyncFileSystem):
         wanted = self._wanted_slices(paths, starts, ends)
         return drive(self, self._cat_many(wanted, max_gap, on_error, batch_size, kwargs))
 
+    @unless_patched
     async def _cat_ranges(
         self,
         paths: list[str],

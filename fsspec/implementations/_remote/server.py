@@ -11,7 +11,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.replacing import make_folder_of, replacing
-from fsspec._overriding import is_built_in
+from fsspec._overriding import is_built_in, unless_patched
 from fsspec._paths.paths import folder_error, local_side
 from fsspec._paths.urls import server_options
 from fsspec.callbacks import for_file
@@ -82,6 +82,7 @@ class ServerFileSystem(AbstractFileSystem):
         """By `info`, whatever an `isdir` of its own says."""
         return AbstractFileSystem.isdir(self, path)
 
+    @unless_patched
     def get_file(self, rpath: str, lpath: StrPath | IO[bytes], **kwargs: Any) -> None:
         """Download a file, by one transfer; for a folder only a folder is made.
 
