@@ -1,8 +1,8 @@
 """Which methods are this package's own, which are overridden by a subclass, an instance or a patch, and which
 keywords they take.
 
-A shortcut that bypasses a method that upstream would call is taken only if that method is not overridden, nor,
-where upstream inherits the method, patched in the base class (`unless_patched`).
+A shortcut that bypasses a method that upstream would call is taken only if that method is not overridden,
+nor, where upstream inherits the method, patched in the base class (`unless_patched`).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def follow_patches(name: str) -> None:
 
 
 def is_from_here(method: object) -> bool:
-    """Whether a member of a class is made by this package, not around one of its methods by `functools.wraps`,
-    which copies all but the globals."""
+    """Whether a member of a class is made by this package, not around one of its methods by
+    `functools.wraps`, which copies all but the globals."""
     function = _plain(method)
     return type(function) is FunctionType and _is_of_package(function.__globals__.get("__name__", ""))
 

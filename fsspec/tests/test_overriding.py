@@ -1251,9 +1251,10 @@ OF_UPSTREAM = {
     "GistFileSystem": "cat ls",
     "GithubFileSystem": "invalidate_cache ls rm rm_file",
     "JupyterFileSystem": "cat_file ls mkdir mv pipe_file",
-    "LocalFileSystem": "cp_file created get_file info isdir isfile lexists ls makedirs mkdir modified mv put_file"
-    " rm rm_file rmdir touch unstrip_protocol",
-    "MemoryFileSystem": "cat_file cp_file created find info isfile ls makedirs mkdir modified pipe_file rm rmdir",
+    "LocalFileSystem": "cp_file created get_file info isdir isfile lexists ls makedirs mkdir modified mv"
+    " put_file rm rm_file rmdir touch unstrip_protocol",
+    "MemoryFileSystem": "cat_file cp_file created find info isfile ls makedirs mkdir modified pipe_file rm"
+    " rmdir",
     "SFTPFileSystem": "created get_file info ls makedirs mkdir modified mv put_file rmdir",
     "SMBFileSystem": "copy created info ls makedirs mkdir modified mv rmdir",
     "TarFileSystem": "info ls ukey",
