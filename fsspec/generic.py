@@ -158,9 +158,6 @@ class GenericFileSystem(AsyncFileSystem):
         self.st_opts = storage_options
         super().__init__(**kwargs)
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(default_method={self.method!r})"  # options may be secrets
-
     # paths ------------------------------------------------------------------------
     def _resolve_url(self, url: str) -> tuple[Any, str]:
         """The filesystem of a URL, and its path there."""
@@ -267,7 +264,6 @@ class GenericFileSystem(AsyncFileSystem):
     _du = _awaited_operation("du", "by path")
     _get_file = _awaited_operation("get_file")
     _glob_there = _awaited_operation("glob", "listing")
-    _mkdir = _awaited_operation("mkdir")
     _rm_file = _awaited_operation("rm_file")
     _size = _awaited_operation("size")
 
@@ -275,7 +271,6 @@ class GenericFileSystem(AsyncFileSystem):
     created: ClassVar[Callable[..., Any]] = _blocking_operation("created")
     lexists: ClassVar[Callable[..., bool]] = _blocking_operation("lexists")
     modified: ClassVar[Callable[..., Any]] = _blocking_operation("modified")
-    rmdir: ClassVar[Callable[..., None]] = _blocking_operation("rmdir")
     sign: ClassVar[Callable[..., str]] = _blocking_operation("sign")
     touch: ClassVar[Callable[..., None]] = _blocking_operation("touch")
     ukey: ClassVar[Callable[..., str]] = _blocking_operation("ukey")

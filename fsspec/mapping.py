@@ -94,9 +94,6 @@ class FSMap(MutableMapping[str, bytes]):
             fs.touch(probe)
             fs.rm(probe)
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {type(self.fs).__name__} at {redact_url(self.root)!r}>"
-
     @cached_property
     def dirfs(self) -> AbstractFileSystem:
         """The filesystem seen from `root`."""

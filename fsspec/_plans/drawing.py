@@ -52,7 +52,7 @@ def tree(
         for position, entry in enumerate(shown, 1):
             last = position == len(shown) and not hidden
             measure = _size_label(entry, listings) if display_size else ""
-            name = entry["name"].rstrip("/").rpartition("/")[2]
+            name = entry["name"].rpartition("/")[2]
             yield start + _branch(last, indent_size) + name + measure
             if _is_folder(entry) and depth < lowest:
                 trunk = (" " if last else "│") + " " * (indent_size - 1)

@@ -263,7 +263,7 @@ def find(
     """Everything below a path; see ``AbstractFileSystem.find``."""
     check_depth(maxdepth)
     path = fs._strip_protocol(path)
-    found: dict[str, Entry] = {}
+    found: dict[str, Any] = {}  # an entry, or {} of a file alone
     ask_top = withdirs and bool(path)
     gone = False
 
@@ -302,26 +302,16 @@ def find(
         # what has something below it is a folder, whatever its entry says (a web page is a file as well)
         if entry is not None:
             others = found.keys() - {path, entry.get("name")}  # "/file" may be listed as "file"
-            if entry["type"] == "directory" or others or not found:
+            if entry["type"] == "directory" or others:
                 found[path] = entry
+            elif not found:
+                found[path] = {}
     elif not found and not gone:  # perhaps a file whose listing is empty, as some backends have it
-        found.update((yield from _file_alone(fs, path, detail)))
+        (is_file,) = yield from ask(fs, "isfile", [path])
+        if is_file:
+            found[path] = {}
     names = sorted(found)
     return {name: found[name] for name in names} if detail else names
-
-
-def _file_alone(fs: Filesystem, path: str, detail: bool) -> Plan:
-    if not detail or overridden(fs, "isfile"):
-        (is_file,) = yield from ask(fs, "isfile", [path])
-        if not is_file or not detail:
-            return {path: {}} if is_file else {}
-    try:
-        entry = yield call("info", path)
-    except OSError as error:
-        if not is_absent(error):
-            raise
-        return {}
-    return {path: entry} if entry["type"] == "file" else {}
 
 
 def du(
@@ -335,9 +325,7 @@ def du(
     top = fs._strip_protocol(path)
     if withdirs and top not in found and not fs.async_impl and (yield call("isdir", top)):
         found = {top: (yield call("info", top)), **found}  # a root without a name, which find leaves out
-    # what `find` has of a file alone is its info already: to ask again would give no more
-    known = top if "size" in found.get(top, ()) and not overridden(fs, "find") else None
-    unknown = [name for name, entry in found.items() if entry.get("size") is None and name != known]
+    unknown = [name for name, entry in found.items() if entry.get("size") is None]
     if measured_by_info(fs):
         unknown += [name for name, entry in found.items() if entry.get("size") is not None]
     if unknown:

@@ -45,7 +45,7 @@ _MOST = 32
 _AT_ONCE = 0.001
 """Seconds after which what one thread makes is made by several."""
 
-_DIRECT = ("checksum created lexists modified mv rmdir sign stats touch ukey").split()
+_DIRECT = ("checksum created lexists modified mv sign stats touch ukey").split()
 """Those of them that have no awaitable form; the base class's would know less, or do nothing."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from fsspec._paths.paths import url_text
@@ -47,10 +47,8 @@ class DataFileSystem(AbstractFileSystem):
         return {"name": content, "size": len(self.cat_file(path)), "type": "file", "mimetype": mime}
 
     def glob(self, path: str, maxdepth: Depth = None, **kwargs: Any) -> Found:
-        """The URL itself, where it is one; there is nothing that a pattern could match."""
-        if not self.exists(path):
-            return {} if kwargs.get("detail") else []
-        return cast("Found", super().glob(path, maxdepth, **kwargs))
+        """Nothing: there is nothing that a pattern could match."""
+        return {} if kwargs.get("detail") else []
 
     def _open(
         self,

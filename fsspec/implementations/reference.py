@@ -277,12 +277,12 @@ class ReferenceFileSystem(ReferenceReading):
         """The entry of a path, of references to all of a target without a size."""
         value = self.references.get(path)  # as it is in most calls
         if value is None:
-            path = self._strip_protocol(path)
+            given, path = path, self._strip_protocol(path)
             try:
                 value = self.references[path]
             except KeyError as error:
                 if self._is_folder(path):
-                    return {"name": path, "type": "directory", "size": 0}
+                    return {"name": given, "type": "directory", "size": 0}
                 raise missing(path, error, self.references) from error
         if type(value) is list and len(value) == 3 and type(value[2]) is int:
             return {"name": path, "type": "file", "size": value[2]}

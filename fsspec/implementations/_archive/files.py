@@ -188,7 +188,7 @@ class MemberFile(io.BufferedIOBase):
     """A member of an archive being read. ``fs``, ``path``: the archive and the name in it. ``member``: what
     the format knows of it. ``size``: bytes."""
 
-    mode = "rb"
+    mode, newlines = "r", None  # as zipfile's
 
     def __init__(self, fs: FileArchive, path: str, member: Any, size: int) -> None:
         self.fs = fs

@@ -42,7 +42,7 @@ class Delegated(NamedTuple):
 
 _LOOKING = (
     "checksum created download du expand_path find get get_file glob invalidate_cache lexists ls makedirs"
-    " mkdir modified sign size sizes stat ukey walk"
+    " mkdir modified read_bytes read_text sign size sizes stat ukey walk"
 )
 DELEGATED: dict[str, Delegated] = {
     **dict.fromkeys(_LOOKING.split(), Delegated()),

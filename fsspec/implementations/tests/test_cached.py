@@ -48,9 +48,10 @@ def test_a_file_is_fetched_once(kind, target, tmp_path):
         assert c.cat_file("r/big", start, end) == FILES["r/big"][start:end]
     assert c.head("r/big", 4) + c.tail("r/big", 4) == FILES["r/big"][:4] + FILES["r/big"][-4:]
     assert c.read_block("r/big", 10, 20) == FILES["r/big"][10:30]
-    assert c.read_bytes("r/two") == b"22" and c.read_text("r/two") == "22"
     assert c.cat_ranges(["r/big", "r/one"], [1, 0], [4, 1]) == [FILES["r/big"][1:4], b"1"]
     assert fetched(target) == []
+    assert c.read_bytes("r/two") == b"22" and c.read_text("r/two") == "22"
+    assert len(fetched(target)) == 2  # of the target, as upstream's
     again = make(kind, target, tmp_path)
     assert again.cat("r/big") == FILES["r/big"] and fetched(target) == []
 
@@ -350,7 +351,7 @@ def test_what_was_written_is_read_from_its_copy_where_there_is_no_table(m, tmp_p
 
 # what is left to the target ----------------------------------------------------------
 OWN = {
-    "cat cat_file cat_ranges open read_block read_bytes read_text head tail": "read from copies",
+    "cat cat_file cat_ranges open read_block head tail": "read from copies",
     "clear_instance_cache current from_dict from_json to_dict to_json": "which instance it is",
     "get_mapper": "a mapping of the cache",
     "reset_loop": "that of the target",

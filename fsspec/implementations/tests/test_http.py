@@ -1219,16 +1219,9 @@ def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
     assert os.listdir(folder) == ["small.txt"]
 
 
-def test_tree_names_folders(http_server, fs, url):
-    http_server.files["/d/"] = b"<a href='/d/sub/'>s</a>"
-    http_server.files["/d/sub/"] = http_server.files["/d/sub"] = b""
-    assert fs.tree(url + "/d/").splitlines()[1:] == ["└── sub"]
-
-
-def test_find_of_a_file_has_its_entry(fs, url):
+def test_find_of_a_file_has_no_entry(fs, url):
     name = url + "/small.txt"
-    found = fs.find(name, detail=True)
-    assert list(found) == [name] and found[name]["size"] == fs.info(name)["size"]
+    assert fs.find(name, detail=True) == {name: {}} and fs.du(name) == fs.info(name)["size"]
 
 
 def test_tqdm_by_name_draws_the_bytes_of_one_file(http_server, fs, tmp_path, capsys):

@@ -85,7 +85,7 @@ def test_members_and_folders_are_listed(fs):
 
 def test_members_are_read_as_files(fs):
     with fs.open("a/b.txt") as f:
-        assert (f.size, f.name, f.mode) == (20, "a/b.txt", "rb")
+        assert (f.size, f.name, f.mode) == (20, "a/b.txt", "r")
         assert f.readline() == b"line 1\n" and f.tell() == 7 and f.peek(3)[:3] == b"lin"
         assert f.read(4) == b"line" and f.seek(-2, 1) == 9 and f.read1(2) == b"ne"
         assert f.seek(-6, 2) == 14 and f.readlines() == [b"line 3"] and f.read() == b""

@@ -98,7 +98,7 @@ def test_the_table_has_the_folders_as_well():
 def test_members_are_read_as_files(fs):
     with fs.open("a/b.txt") as f:
         assert f.readable() and f.seekable() and not f.writable()
-        assert (f.size, f.name, f.mode) == (20, "a/b.txt", "rb")
+        assert (f.size, f.name, f.mode) == (20, "a/b.txt", "r")
         assert f.readline() == b"line 1\n" and f.tell() == 7
         assert f.peek(3)[:3] == b"lin" and f.tell() == 7
         assert f.read(4) == b"line" and f.seek(-2, 1) == 9 and f.read1(2) == b"ne"
