@@ -69,9 +69,7 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
     for name in names:
         start, _, rest = name.partition("_")
         protocol, has_argument, argument = rest.lower().partition("_")
-        if start != _PREFIX:
-            continue  # a longer word
-        if not protocol:
+        if start != _PREFIX or not protocol:
             _warn_skipped(name, "it has an unexpected name: it names no protocol")
         elif has_argument:
             single.append((protocol, argument, _parsed(envdict[name])))

@@ -93,10 +93,15 @@ def test_a_protocol_without_an_object_is_skipped_and_its_value_not_shown(text):
     assert caught[0].filename == "FSSPEC_S3"  # where to look, and no line of this package
 
 
-def test_the_folder_of_the_configuration_and_longer_words_configure_nothing():
+def test_the_folder_of_the_configuration_configures_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert from_env(FSSPEC_CONFIG_DIR="/etc", FSSPECIAL="1", fsspec_s3="{}") == {}
+        assert from_env(FSSPEC_CONFIG_DIR="/etc", fsspec_s3="{}") == {}
+
+
+def test_a_longer_word_configures_nothing_and_is_warned_of():
+    with pytest.warns(UserWarning, match="FSSPECIAL is ignored, for it has an unexpected name"):
+        assert from_env(FSSPECIAL="1") == {}
 
 
 def test_variables_of_odd_names_are_options_as_well():
