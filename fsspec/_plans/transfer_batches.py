@@ -36,8 +36,8 @@ def in_rounds(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[list[tuple[s
     return rounds
 
 
-States = dict[str, "tuple[int, ...] | None"]
-"""The `file_state` of each target."""
+Targets = tuple[dict[str, "tuple[int, ...] | None"], dict[str, str]]
+"""The `file_state` of each target, and by target the names beside those that are written so."""
 
 
 class Transfers:
@@ -105,19 +105,15 @@ class Downloads(Transfers):
 
     making = True  # the folders of all targets, before the first download
     one_by_one = False  # each folder is made right before its file is asked for
-    states: States | None = None  # of the only group, if its folders are made
-    in_place = False  # whether the backend may leave a partial file at the given path
+    beside_each = False  # whether a target that is there is written under another name
+    prepared: Targets | None = None  # of the only group
 
-    def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
-        states: States = self.states or (yield local(prepare_targets, self.pairs, self.making))
-        self.before = states
-        own(self)
+    def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
+        self.before, self.beside = self.prepared or ({}, {})
         self.failed: list[str] = []
-        self.beside: dict[str, str] = {}  # by target, while they are written
-        if self.in_place and not self.kwargs and any(self.before.values()):
-            self.beside = yield local(_names_beside, self.before)
+        own(self)
         try:
-            answers = yield from super().in_round(batch_size, return_exceptions)
+            return (yield from super().run(fs, batch_size, return_exceptions))
         except GeneratorExit:  # the plan is left, and cannot ask for anything more
             self.finish()
             raise
@@ -125,6 +121,12 @@ class Downloads(Transfers):
             self.name_target(error)
             yield local(self.finish)
             raise
+
+    def in_round(self, batch_size: int | None, return_exceptions: bool) -> Plan:
+        if self.prepared is None:
+            prepared: Targets = yield local(prepare_targets, self.pairs, self.making, self.beside_each)
+            self.before, self.beside = prepared
+        answers = yield from super().in_round(batch_size, return_exceptions)
         if self.failed or self.beside:
             yield local(self.finish)
         return answers
@@ -155,22 +157,19 @@ class Downloads(Transfers):
         and what is no regular file, stay. In a forked child nothing is done: the files are the parent's."""
         if not is_mine(self):
             return
-        for path in self.failed:
-            if path in self.beside:
+        failed, beside, self.failed, self.beside = self.failed, self.beside, [], {}
+        for path in failed:
+            if path in beside:
                 with suppress(OSError):
-                    os.unlink(self.beside.pop(path))
+                    os.unlink(beside.pop(path))
         with ExitStack() as stack:  # all of them, even if one raises
-            for path, partial in self.beside.items():
+            for path, partial in beside.items():
                 stack.callback(take_place, partial, path)
-        for path in self.failed:
+        for path in failed:
             real = os.path.realpath(path)
             if os.path.isfile(real) and file_state(real) != self.before[path]:
                 with suppress(OSError):  # the error of the transfer is the one to raise
                     os.unlink(real)
-
-
-def _names_beside(before: dict[str, tuple[int, ...] | None]) -> dict[str, str]:
-    return {path: name for path, state in before.items() if state and (name := name_beside(path))}
 
 
 _WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementations.")
@@ -185,10 +184,12 @@ def writes_in_place(fs: Filesystem) -> bool:
     return not (getattr(type(fs), name).__module__ or "").startswith(_WHOLE)
 
 
-def prepare_targets(pairs: list[tuple[str, str]], making: bool) -> States:
-    """What is at the targets; ``making`` makes their folders."""
+def prepare_targets(pairs: list[tuple[str, str]], making: bool, beside_each: bool) -> Targets:
+    """What is at the targets, and where they are written; ``making`` makes their folders."""
     if making:
         for folder in {os.path.dirname(target): None for _, target in pairs}:
             make_folders(folder)  # with a slash at its end the target itself, as upstream
     # a slash at the end would have the system say that a file is no folder
-    return {target: file_state(target.rstrip("/") or "/") for _, target in pairs}
+    before = {target: file_state(target.rstrip("/") or "/") for _, target in pairs}
+    there = [target for target, state in before.items() if state] if beside_each else []
+    return before, {target: name for target in there if (name := name_beside(target))}

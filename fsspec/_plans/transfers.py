@@ -26,7 +26,7 @@ from fsspec._plans.globbing import escape, has_magic, literal_root
 from fsspec._plans.listing import ask, expand_call, together
 from fsspec._plans.transfer_batches import (
     Downloads,
-    States,
+    Targets,
     Transfers,
     in_rounds,
     prepare_targets,
@@ -313,8 +313,8 @@ def _top_sources(fs: Filesystem, pairs: list[tuple[str, str]]) -> list[str]:
 
 
 def _download_pairs(
-    rpath: str | list[str], sources: list[str], lpath: str, making: bool
-) -> tuple[list[tuple[str, str]], States | None]:
+    rpath: str | list[str], sources: list[str], lpath: str, making: bool, beside_each: bool
+) -> tuple[list[tuple[str, str]], Targets | None]:
     """Pairs of source and target below one local folder; and, unless two have one target, what
     `prepare_targets` gives for them."""
     top = _local_path(lpath)
@@ -322,7 +322,8 @@ def _download_pairs(
     # a backslash in a name is a separator where the target is on Windows
     check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
     pairs = paired(sources, targets)
-    return pairs, prepare_targets(pairs, making) if len(set(targets)) == len(targets) else None
+    apart = len(set(targets)) == len(targets)
+    return pairs, prepare_targets(pairs, making, beside_each) if apart else None
 
 
 def get(
@@ -339,8 +340,9 @@ def get(
     """Download; see ``AbstractFileSystem.get``."""
     callback = Callback.as_callback(callback)
     rpath, lpath = path_texts(rpath), path_texts(lpath)
-    ignore, states = on_error == "ignore", None
+    ignore, prepared = on_error == "ignore", None
     making = fs.async_impl and not getattr(fs, "_makes_local_folders", False)
+    beside_each = writes_in_place(fs) and not kwargs
     if isinstance(rpath, list) and isinstance(lpath, list):
         pairs = paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
     else:
@@ -348,12 +350,12 @@ def get(
         if not sources:
             return None
         if isinstance(lpath, str):
-            pairs, states = yield local(_download_pairs, rpath, sources, lpath, making)
+            pairs, prepared = yield local(_download_pairs, rpath, sources, lpath, making, beside_each)
         else:
             pairs = paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = Downloads("get_file", pairs, callback, kwargs)
     transfers.making, transfers.one_by_one = making, not fs.async_impl
-    transfers.states, transfers.in_place = states, writes_in_place(fs)
+    transfers.prepared, transfers.beside_each = prepared, beside_each
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     raise_first(a for a in answers if not (ignore and isinstance(a, FileNotFoundError)))
     return answers
