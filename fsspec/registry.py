@@ -13,6 +13,7 @@ import os
 import sys
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,7 @@ assert list(_BUILT_IN) == sorted(_BUILT_IN)
 
 
 class _Known(dict[str, dict[str, str]]):
-    """A dict that reads the entry points before anything else is done with it."""
+    """A dict that reads the entry points before anything else is done with it, then a plain one."""
 
 
 def _reads_entries_first(method: Callable[..., T]) -> Callable[..., T]:
@@ -135,10 +136,11 @@ def _reads_entries_first(method: Callable[..., T]) -> Callable[..., T]:
     return looked
 
 
-for _name in (
+_READ_FIRST = (
     "__contains__ __delitem__ __eq__ __getitem__ __ior__ __iter__ __len__ __ne__ __or__ __repr__ "
     "__reversed__ __ror__ __setitem__ clear copy get items keys pop popitem setdefault update values"
-).split():
+).split()
+for _name in _READ_FIRST:
     setattr(_Known, _name, _reads_entries_first(getattr(dict, _name)))
 
 known_implementations: dict[str, dict[str, str]] = _Known(_BUILT_IN)
@@ -214,6 +216,9 @@ def _read_entries() -> None:
         for name, cls, advice in _announced():
             dict.__setitem__(known_implementations, name, {"class": cls, "err": advice})
     _entries_read = True
+    for name in _READ_FIRST:
+        with suppress(AttributeError):  # another thread was faster
+            delattr(_Known, name)
 
 
 def _any_announced() -> bool:

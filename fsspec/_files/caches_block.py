@@ -92,7 +92,7 @@ class BlockCache(BaseCache):
                     return block[at:to]
                 if 0 <= start < end <= self.size and not self._has_own_read:
                     self.hit_count += 1
-                    return self._get_block(first)[at:to]
+                    return self._missing_block(first)[at:to]
         return (
             self._by_read_cache(start, end) if self._has_own_read else b"".join(self._get_blocks(start, end))
         )
@@ -122,7 +122,7 @@ class BlockCache(BaseCache):
         for number in range(first, last + 1):
             block = kept.get(number)
             if block is None:
-                block = self._get_block(number)
+                block = self._missing_block(number)
             else:
                 self._lru_hits += 1
                 if self._may_drop:
@@ -140,13 +140,16 @@ class BlockCache(BaseCache):
         kept = self._kept_blocks
         block = kept.get(number)
         if block is None:
-            self._lru_misses += 1
-            block = self._fetch_block(number)
-            keep_newest(kept, number, block, self.maxblocks)
-            return block
+            return self._missing_block(number)
         self._lru_hits += 1
         if self._may_drop:
             mark_used(kept, number)
+        return block
+
+    def _missing_block(self, number: int) -> bytes:
+        self._lru_misses += 1
+        block = self._fetch_block(number)
+        keep_newest(self._kept_blocks, number, block, self.maxblocks)
         return block
 
     def _fetch_block(self, block_number: int) -> bytes:
