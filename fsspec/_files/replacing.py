@@ -70,10 +70,8 @@ def make_folders(path: str) -> None:
 
 
 def make_folder_of(path: str) -> None:
-    """Make the folder that a file will be in, where it is not there. Raises FileInTheWayError, and
-    IsADirectoryError if the path ends in a separator."""
-    if trailing_sep(path) and not os.path.isfile(os.path.dirname(os.path.abspath(path))):
-        raise folder_error(path)
+    """Make the folder that a file will be in, where it is not there: also of a path that ends in a separator,
+    which `replacing` refuses. Raises FileInTheWayError."""
     if not os.path.isdir(os.path.dirname(path) or "."):
         make_folders(os.path.dirname(os.path.abspath(path)))
 

@@ -432,12 +432,15 @@ def test_a_download_is_counted_and_its_folder_made(tmp_path):
 
 
 def test_a_download_to_a_name_with_a_slash_at_its_end_is_refused(fs, tmp_path):
-    for name in ("new/", "there/"):
-        (tmp_path / "there").mkdir(exist_ok=True)
+    """The folder above it is made, as upstream."""
+    (tmp_path / "there").mkdir()
+    for name in ("a/new/", "there/"):
         with pytest.raises(IsADirectoryError) as error:
             fs.get_file("r/one", f"{tmp_path}/{name}")
         assert error.value.filename == f"{tmp_path}/{name}"
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    with pytest.raises(FileNotFoundError):
+        fs.get_file("r/missing", f"{tmp_path}/b/new/")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "there"]
 
 
 @pytest.mark.parametrize("name", ["file/new", "file/new/", "file/new/below"])
