@@ -58,3 +58,14 @@ def _span(name: str, attributes: dict[str, Any]) -> Iterator[Any]:
             current.set_attribute("error.type", type(error).__name__)
             current.set_status(trace.StatusCode.ERROR)
             raise
+
+
+def tell_status(current: Any, status: int) -> None:
+    """Write the status of an HTTP answer on the span of its request, as OpenTelemetry's conventions for HTTP
+    clients say: from 400 on it is an error, named by the status."""
+    current.set_attribute("http.response.status_code", status)
+    if status >= 400:
+        from opentelemetry import trace
+
+        current.set_attribute("error.type", str(status))
+        current.set_status(trace.StatusCode.ERROR)

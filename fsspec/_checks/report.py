@@ -29,12 +29,18 @@ MODES = {
     " what a cache holds is read",
 }
 """The modes in which a handle is tried."""
-HERE = {
-    True: "FSSPEC_FORK_RESET=1 is set: what is opened before a fork works in children",
-    False: "FSSPEC_FORK_RESET=1 is not set: what is opened before a fork raises ForkError in children,"
-    " unless they first call fsspec.asyn.reset_after_fork()",
-}
-"""What a program gets that is started as this one was."""
+
+
+def here() -> str:
+    """What a program gets that is started as this one was, and whether a variable or a file decides it."""
+    if not hooks.opted_in():
+        return (
+            "FSSPEC_FORK_RESET=1 is not set: what is opened before a fork raises ForkError in children,"
+            " unless they first call fsspec.asyn.reset_after_fork()"
+        )
+    by_variable = "FSSPEC_FORK_RESET" in os.environ
+    source = "FSSPEC_FORK_RESET=1 is set" if by_variable else "fsspec's configuration opts in"
+    return f"{source}: what is opened before a fork works in children"
 
 
 @dataclass
@@ -132,7 +138,7 @@ def report(url: str, cls: type, findings: list[Finding], note: str = "", tried: 
         *([paragraph(tried, "tried     ", "          ")] if tried else []),
         paragraph(backend(cls), "backend   ", "          "),
         paragraph(versions(), "versions  ", "          "),
-        paragraph(HERE[hooks.opted_in()], "here      ", "          "),
+        paragraph(here(), "here      ", "          "),
         *([paragraph(note, "note      ", "          ")] if note else []),
         "",
         "Each try ran in three modes, whatever is set here:",

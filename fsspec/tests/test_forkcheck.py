@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from fsspec import forkcheck
+from fsspec import config, forkcheck
 from fsspec._checks.advice import advise, located
-from fsspec._checks.report import MODES, report
+from fsspec._checks.report import MODES, here, report
 from fsspec._checks.subject import SAMPLE
+from fsspec._fork import hooks
 from fsspec.asyn import AsyncFileSystem
 from fsspec.exceptions import ForkError
 from fsspec.implementations.memory import MemoryFileSystem
@@ -724,3 +725,15 @@ def test_clients_of_a_module_are_named_whatever_a_child_said_of_them():
     advice = advise(note, AsyncFileSystem, outside=True)
     assert "a module or a class has it" in advice and "on the loop that runs then" in advice
     assert "fsspec.fork.Owned" in advise(note, MemoryFileSystem, outside=True)
+
+
+def test_the_report_names_the_configuration_where_no_variable_opts_in(monkeypatch):
+    monkeypatch.delenv("FSSPEC_FORK_RESET", raising=False)
+    monkeypatch.setitem(config.conf, "fork", {"reset": True})
+    monkeypatch.setattr(hooks, "_opted_in", None)
+    assert here().startswith("fsspec's configuration opts in")
+    monkeypatch.setenv("FSSPEC_FORK_RESET", "1")
+    assert here().startswith("FSSPEC_FORK_RESET=1 is set")
+    monkeypatch.setenv("FSSPEC_FORK_RESET", "0")
+    monkeypatch.setitem(config.conf, "fork", {"reset": False})
+    assert here().startswith("FSSPEC_FORK_RESET=1 is not set")

@@ -171,7 +171,10 @@ def test_requests_are_spans_below_those_of_the_program(module, http_server, span
     assert first.attributes["url.full"] == http_server.url + "/a?key=..."
     assert first.attributes["http.request.method"] == "GET"
     assert first.attributes["http.response.status_code"] == 200
+    assert first.status.status_code is trace.StatusCode.UNSET and "error.type" not in first.attributes
     assert requests[1].attributes["http.response.status_code"] == 500
+    assert requests[1].attributes["error.type"] == "500"
+    assert requests[1].status.status_code is trace.StatusCode.ERROR
     assert first.kind is trace.SpanKind.CLIENT and first.instrumentation_scope.name == "fsspec"
     assert "hidden" not in str([span.to_json() for span in found])
     if module == "http":  # an awaitable filesystem, each of whose blocking calls is a span

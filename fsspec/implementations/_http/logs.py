@@ -9,7 +9,7 @@ from typing import Any
 
 from fsspec import config
 from fsspec._paths.redaction import redact_url
-from fsspec._spans import span
+from fsspec._spans import span, tell_status
 from fsspec._spec.traffic import Traffic
 
 logger: logging.Logger = logging.getLogger("fsspec.http")
@@ -48,5 +48,5 @@ class Request:
             logger.debug("%s %s (%s): %s after %.0f ms", self.method.upper(), url, part, outcome, took)
         if self.span is not None:
             if self.current is not None and self.status is not None:
-                self.current.set_attribute("http.response.status_code", self.status)
+                tell_status(self.current, self.status)
             self.span.__exit__(kind, error, trace)
