@@ -13,6 +13,8 @@ from fsspec.tests.test_interrupts import AT_ANY_MOMENT
 
 NAMES = {"ftp": "/", "sftp": "/", "smb": "/share/"}
 DATA = bytes(range(256)) * 500
+no_ftp = pytest.mark.parametrize("kind", ["sftp", "smb"], indirect=True)
+"""It has no condition variables, and no remote files that are open."""
 
 
 @pytest.fixture(params=["ftp", "sftp", "smb"])
@@ -35,10 +37,12 @@ def server(kind, request):
 
 @pytest.fixture
 def program(kind, server):
-    """The beginning of a program: ``fs``, ``path`` and ``within``, which calls a function in a request."""
-    return f"""
-    import faulthandler, gc, logging, sys
+    """Runs a program that has ``fs``, ``path`` and ``within``, which calls a function in a request."""
+    beginning = f"""
+    import faulthandler, gc, logging, sys, warnings
     import fsspec
+
+    warnings.simplefilter("ignore")
 
     faulthandler.dump_traceback_later(50, exit=True)
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -82,54 +86,43 @@ def program(kind, server):
             call()
         except KeyboardInterrupt:
             return True
+
+    def usable():
+        return fs.cat_file(path, 5, 100_000) == data[5:100_000] and fs.size(path) == len(data)
     """
+    return lambda rest: run(beginning + rest)
 
 
 def test_the_next_request_after_an_interrupt_is_answered(program):
-    run(
-        program
-        + """
+    program("""
     for _ in range(3):
         assert interrupted(take_lock)
-        assert fs.cat_file(path, 5, 100_000) == data[5:100_000] and fs.size(path) == len(data)
-    """
-    )
+        assert usable()
+    """)
 
 
 def test_an_interrupt_that_meets_the_giving_up_after_another_is_no_harm(program):
-    run(
-        program
-        + """
-    import warnings
-    warnings.simplefilter("ignore")
-
+    program("""
     def twice(*args):
         raise KeyboardInterrupt
 
     if kind == "ftp":
         link.ftp.close = twice
     elif kind == "sftp":
-        link.sftp.get_channel = twice
+        link._cut_off = lambda *args: (type(link)._cut_off(link, *args), twice())
     else:
         [connection] = link.connections.values()
         abandon, link._abandon = link._abandon, twice
     assert interrupted(take_lock)
     if kind == "smb":
         link._abandon = abandon
-    assert fs.cat_file(path, 5, 100_000) == data[5:100_000] and fs.size(path) == len(data)
-    """.replace(
-            "link.sftp.get_channel = twice",
-            "link._cut_off = lambda *args: (type(link)._cut_off(link, *args), twice())",
-        )
-    )
+    assert usable()
+    """)
 
 
-def test_an_interrupt_that_a_condition_variable_hides_is_raised(program, kind):
-    if kind == "ftp":
-        pytest.skip("it has none")
-    run(
-        program
-        + """
+@no_ftp
+def test_an_interrupt_that_a_condition_variable_hides_is_raised(program):
+    program("""
     def hidden(*args):
         try:
             raise KeyboardInterrupt
@@ -144,18 +137,12 @@ def test_an_interrupt_that_a_condition_variable_hides_is_raised(program, kind):
 
     assert interrupted(exists)
     assert fs.cat_file(path) == data
-    """
-    )
+    """)
 
 
-def test_an_interrupted_closing_of_a_remote_file_is_no_harm(program, kind):
-    if kind == "ftp":
-        pytest.skip("it has none open")
-    run(
-        program
-        + """
-    import warnings
-    warnings.simplefilter("ignore")
+@no_ftp
+def test_an_interrupted_closing_of_a_remote_file_is_no_harm(program):
+    program("""
     file = fs.open(path, "rb", block_size=1000)
     file.read(10)
     [remote] = link.remotes
@@ -166,17 +153,13 @@ def test_an_interrupted_closing_of_a_remote_file_is_no_harm(program, kind):
         [connection] = link.connections.values()
         remote.close = lambda: (connection.sequence_lock.acquire(), interrupt())
     assert interrupted(file.close)
-    assert fs.cat_file(path, 5, 100_000) == data[5:100_000] and fs.size(path) == len(data)
-    """
-    )
+    assert usable()
+    """)
 
 
-def test_what_a_signal_handler_raises_as_a_remote_file_is_closed_reaches_the_program(program, kind):
-    if kind == "ftp":
-        pytest.skip("it has none open")
-    run(
-        program
-        + """
+@no_ftp
+def test_what_a_signal_handler_raises_as_a_remote_file_is_closed_reaches_the_program(program):
+    program("""
     class Late(Exception):
         pass
 
@@ -190,31 +173,22 @@ def test_what_a_signal_handler_raises_as_a_remote_file_is_closed_reaches_the_pro
     try:
         file.close()
     except Late:
-        assert fs.cat_file(path, 5, 100_000) == data[5:100_000]
+        assert usable()
     else:
         raise AssertionError("it was swallowed")
-    """
-    )
+    """)
 
 
 def test_a_request_within_another_has_a_connection_of_its_own(program):
-    run(
-        program
-        + """
+    program("""
     assert within(lambda: (fs.size(path), fs.cat_file(path, 7, 90_000))) == (len(data), data[7:90_000])
     assert within(lambda: within(lambda: fs.size(path)) if kind != "smb" else fs.size(path)) == len(data)
     assert fs.cat_file(path) == data
-    """
-    )
+    """)
 
 
 def test_what_a_finalizer_closes_within_a_request_is_stored(program):
-    run(
-        program
-        + """
-    import warnings
-    warnings.simplefilter("ignore")
-
+    program("""
     def drop():
         for n in range(3):
             file = fs.open(f"{root}new{n}", "wb")
@@ -230,8 +204,7 @@ def test_what_a_finalizer_closes_within_a_request_is_stored(program):
     within(gc.collect)
     assert [fs.cat_file(f"{root}new{n}") == data for n in range(3)] == [True] * 3
     assert not getattr(link, "remotes", ()) and not getattr(link, "_postponed", ())
-    """
-    )
+    """)
 
 
 def test_a_download_may_be_an_upload_to_the_same_server(kind, server, tmp_path):
