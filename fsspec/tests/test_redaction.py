@@ -167,7 +167,6 @@ SHOW_URLS = {
     "implementations._reference.parsing.ReferenceNotReachable": lambda _: ReferenceNotReachable("a", URL),
     "implementations.dirfs.DirFileSystem": lambda _: DirFileSystem(URL, fs=http()),
     "implementations.jupyter.JupyterFileSystem": lambda _: jupyter(),
-    "mapping.FSMap": lambda _: fsspec.FSMap(URL, http()),
 }
 """Classes whose representation or text has a URL or the name of a copy, and how one is made."""
 
@@ -179,7 +178,6 @@ SHOW_NONE = {
     "_loop.driving.call": "a call within the package",
     "archive.AbstractArchiveFileSystem": "the class",
     "caching.UnknownCacheError": "the name of a cache",
-    "generic.GenericFileSystem": "the name of a method",
     "implementations._http.answers.Version": "tags",
     "implementations._http.responses.UnreachableError": "host and port",
     "implementations._reference.templates.TemplateError": "a text that was given",
