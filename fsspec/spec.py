@@ -31,10 +31,10 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
+from fsspec._fork.class_facts import is_ours
 from fsspec._fork.foreign_files import adopt
 from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
-from fsspec._fork.known import is_ours
 from fsspec._fork.written_files import Text, codec_layer
 from fsspec._overriding import default, is_default, supported
 from fsspec._paths.paths import url_text

@@ -1,6 +1,6 @@
 """Small tools that backends and programs import from here.
 
-A face: lists of paths are in `fsspec._paths.paths`, patterns in `fsspec._paths.glob`, URLs in
+A face: lists of paths are in `fsspec._paths.paths`, patterns in `fsspec._paths.patterns`, URLs in
 `fsspec._paths.urls`, ranges and blocks of bytes in `fsspec._paths.ranges`.  What is left here is about
 objects: what distinguishes them, and what they are.
 """
@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from fsspec._paths.glob import glob_translate
 from fsspec._paths.paths import (
     NoPathError,
     build_name_function,
@@ -21,6 +20,7 @@ from fsspec._paths.paths import (
     other_paths,
     stringify_path,
 )
+from fsspec._paths.patterns import glob_translate
 from fsspec._paths.ranges import (
     DEFAULT_BLOCK_SIZE,
     HAS_CPYTHON_API,

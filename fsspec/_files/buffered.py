@@ -34,8 +34,8 @@ from fsspec._files.uploading import (
     pipe_buffer,
 )
 from fsspec._fork import hooks
+from fsspec._fork.class_facts import is_ours
 from fsspec._fork.foreign_files import inherit
-from fsspec._fork.known import is_ours
 from fsspec._fork.owned import own
 from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited

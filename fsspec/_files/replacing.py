@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+from fsspec._error_notes import FULL
 from fsspec._files.descriptors import new_descriptor
 from fsspec._fork import hooks
-from fsspec._loop.advice import FULL
 from fsspec._paths.paths import folder_error, hidden_name, trailing_sep
 from fsspec.exceptions import ForkError
 

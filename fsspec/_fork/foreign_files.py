@@ -5,7 +5,7 @@ soon as the filesystem is revived.  Other files hold an event loop, a channel or
 the parent.  In a child these get a *stale* class, as instances do.  The first use opens them
 again at their position:
 
-* as the entry of their class in `fsspec._fork.known` says;
+* as the entry of their class in `fsspec._fork.class_facts` says;
 * else by ``__setstate__`` or ``__reduce__`` of their class, as unpickling would.
 
 Without any of these, or without an opt-in (see `fsspec._fork.instances`), the use raises
@@ -27,7 +27,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from fsspec._fork import hooks, instances, known
+from fsspec._fork import class_facts, hooks, instances
 from fsspec._fork.owned import Owned
 from fsspec._fork.variants import Variant, assign, is_variant, original, variant
 from fsspec._fork.written_files import inherited, is_inherited
@@ -169,11 +169,11 @@ def _allowed(state: dict[str, Any]) -> bool:
 
 def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
     """Restore a file in this process; False where there is no way to."""
-    facts = known.facts_of(real)
+    facts = class_facts.facts_of(real)
     if not _holds_resources(real, before):
         return True  # it needs only its filesystem
     if facts.renews:
-        state.update((name, known.make_value(path)) for name, path in facts.renews.items())
+        state.update((name, class_facts.make_value(path)) for name, path in facts.renews.items())
         return True
     if facts.arguments:
         try:
@@ -266,7 +266,7 @@ def inherit(file: Any, mode: Any) -> None:
 
 def _holds_resources(cls: type, state: dict[str, Any]) -> bool:
     """Whether a file being read holds other resources than a cache and its filesystem."""
-    facts = known.facts_of(cls)
+    facts = class_facts.facts_of(cls)
     if facts.renews or facts.arguments:
         return True
     events = sys.modules.get("asyncio.events")

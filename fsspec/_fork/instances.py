@@ -32,7 +32,7 @@ from contextvars import ContextVar, Token
 from typing import Any, TypeVar, cast
 
 from fsspec import config
-from fsspec._fork import hooks, known
+from fsspec._fork import class_facts, hooks
 from fsspec._fork.variants import Variant, assign, is_variant, original, variant
 from fsspec._overriding import follow_patches, yielding
 from fsspec._paths.urls import protocols_of
@@ -208,7 +208,7 @@ def _digest(cls: Any, owner: int | None, args: tuple[Any, ...], kwargs: dict[str
 
 def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if cls.__dict__.get("_fork_introduced") is None:
-        known.apply_facts(cls)
+        class_facts.apply_facts(cls)
         _with_instances.add(cls)
     obj = type.__call__(cls, *args, **kwargs)
     obj._fs_token_ = token
@@ -225,7 +225,7 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
             asynchronous.add(obj)
             obj._made_with = dict(_state(obj))  # see `_is_unused`
         if hooks.generation and cls._fork_keeps:
-            known.carry_over(obj)
+            class_facts.carry_over(obj)
     return obj
 
 

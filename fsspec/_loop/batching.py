@@ -18,8 +18,8 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from fsspec import config
+from fsspec._error_notes import advise
 from fsspec._fork import hooks
-from fsspec._loop.advice import advise
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 
 T = TypeVar("T")

@@ -20,11 +20,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from fsspec import config
+from fsspec._error_notes import advise
 from fsspec._fork import hooks, instances
 from fsspec._fork.owned import Owned, refuse
 from fsspec._loop import forking, io_thread
 from fsspec._loop.abandoning import is_abandoned
-from fsspec._loop.advice import advise
 from fsspec._loop.io_thread import iothread, loop
 from fsspec._spans import span
 from fsspec.exceptions import ForkError, FSTimeoutError

@@ -31,7 +31,7 @@ from functools import cache
 from types import GeneratorType
 from typing import Any, TypeVar, final
 
-from fsspec._loop.advice import advise
+from fsspec._error_notes import advise
 
 
 class call:

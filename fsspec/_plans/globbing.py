@@ -19,8 +19,8 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import overridden, replaced_without
-from fsspec._paths.glob import translate_name
 from fsspec._paths.paths import url_text
+from fsspec._paths.patterns import translate_name
 from fsspec._plans import Plan, batch, call
 from fsspec._plans.listing import ask, check_depth, listings, unless_absent
 

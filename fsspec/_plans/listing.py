@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fsspec._loop.advice import advise
+from fsspec._error_notes import advise
 from fsspec._overriding import measured_by_info, overridden, replaced, replaced_without, supported
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError

@@ -17,7 +17,7 @@ from functools import wraps
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fsspec._loop.advice import advise
+from fsspec._error_notes import advise
 from fsspec._loop.batching import get_batch_size
 from fsspec._loop.driving import batch, drive_awaiting, perform_awaiting
 from fsspec._overriding import is_built_in, is_from_here, mark_built_in, unless_patched

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlsplit
 
-from fsspec._files.whole import WholeFile
+from fsspec._files.whole_file import WholeFile
 from fsspec._overriding import unless_patched
 from fsspec._paths.paths import folder_error, url_text
 from fsspec.archive import MissingMemberError, where_missing

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pygit2
 
-from fsspec._files.whole import WholeFile
+from fsspec._files.whole_file import WholeFile
 from fsspec._paths.paths import folder_error, local_name
 from fsspec.archive import MissingMemberError, where_missing
 from fsspec.spec import AbstractFileSystem

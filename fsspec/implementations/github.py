@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
 
-from fsspec._files.whole import WholeFile
+from fsspec._files.whole_file import WholeFile
 from fsspec._overriding import unless_patched
 from fsspec._paths.paths import folder_error, url_text
 from fsspec._plans.globbing import has_magic

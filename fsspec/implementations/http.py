@@ -32,10 +32,16 @@ from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.implementations._http import answers, one_request, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
+from fsspec.implementations._http.globbing import glob
 from fsspec.implementations._http.logs import logger
+from fsspec.implementations._http.options import (
+    UnknownOptionError,
+    as_file_error,
+    check_options,
+    request_options,
+)
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
 from fsspec.implementations._http.parts import MANY, download_in_parts, fetching_ahead, gather, may_split
-from fsspec.implementations._http.plans import check_options, glob, request_options
 from fsspec.implementations._http.responses import (
     BodyStream,
     HTTPNotFoundError,
@@ -405,7 +411,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         """
         try:
             info = await one_request.ask(self, url, "head", kwargs)
-        except (aiohttp.ClientConnectorError, InvalidURLError, answers.UnknownOptionError):
+        except (aiohttp.ClientConnectorError, InvalidURLError, UnknownOptionError):
             raise  # nobody is there to ask again
         except (FileNotFoundError, aiohttp.ClientError) as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
@@ -558,7 +564,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if not (block_size and size and info.get("partial", True)):
             response = first if isinstance(first, BodyStream) else None
             options.update(mode=mode, loop=self.loop, session=session, response=response)
-            with answers.as_file_error():
+            with as_file_error():
                 return HTTPStreamFile(self, path, **options)
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options
@@ -584,7 +590,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             try:
                 info = await self._info(path, **kwargs)
                 size, known = info["size"], answers.version_in(info)
-            except answers.UnknownOptionError:
+            except UnknownOptionError:
                 raise
             except FileNotFoundError:
                 pass  # reading says so

@@ -28,8 +28,9 @@ from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http import answers, parsing, sync_responses, transfers
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.browser import JsHttpException, RequestsSessionShim, ResponseProxy, StreamIO
+from fsspec.implementations._http.globbing import glob
+from fsspec.implementations._http.options import UnknownOptionError, as_file_error, request_options
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check
-from fsspec.implementations._http.plans import glob, request_options
 from fsspec.implementations._http.retrying import Retries
 from fsspec.implementations._http.sync_file import HTTPFile, HTTPStreamFile
 from fsspec.implementations._http.sync_responses import get_range
@@ -347,7 +348,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         try:
             info = self._ask_by(url, "head", kwargs)
         except FileNotFoundError as error:
-            if isinstance(error, answers.UnknownOptionError):
+            if isinstance(error, UnknownOptionError):
                 raise
             if not self.js and isinstance(error, (UnreachableError, InvalidURLError)):
                 raise
@@ -362,7 +363,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     def _ask_by(self, url: str, method: str, options: Options) -> dict[str, Any]:
         """What the headers of one answer tell; the body of a GET is not read."""
-        with answers.as_file_error():
+        with as_file_error():
             given = parsing.with_headers({**self.kwargs, **options}, Accept_Encoding="identity")
         given.pop("refresh", None)  # nothing is remembered
         given = {"allow_redirects": True, "stream": method == "get", **given}
@@ -388,7 +389,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _not_there(self, url: str) -> Iterator[None]:
         """Let errors about an unreachable host, a malformed URL or an option also be FileNotFoundError."""
         try:
-            with answers.as_file_error():
+            with as_file_error():
                 yield
         except InvalidURLError:
             raise
@@ -525,7 +526,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             info = self._info_of(path, kwargs, trusts_zero=True)
             size = info["size"]  # of 0 bytes it is read as it arrives, however many come
         if not (block_size and size and info.get("partial", True)):
-            with answers.as_file_error():
+            with as_file_error():
                 return HTTPStreamFile(self, path, mode=mode, session=self.session, **options)
         options["cache_type"] = cache_type or self.cache_type
         options["cache_options"] = cache_options or self.cache_options

@@ -1,7 +1,7 @@
 """Files that are references to parts of other files.
 
 A reference is the contents themselves or a part of a target; see `_reference.parsing`
-for its forms, `_reference.spec` for documents of them, `_reference.parquet` for tables.  Keys
+for its forms, `_reference.document` for documents of them, `_reference.parquet` for tables.  Keys
 are paths; the folders that they make up are found out when they are first asked for.
 
 Looking at references needs no loop and happens on the caller's thread.  Reading targets
@@ -30,6 +30,7 @@ from fsspec.asyn import BlockingView, get_loop, sync
 from fsspec.caching import caches
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
 from fsspec.core import url_to_fs
+from fsspec.implementations._reference.document import Document, textual
 from fsspec.implementations._reference.joining import logger as _logger
 from fsspec.implementations._reference.joining import missing
 from fsspec.implementations._reference.layout import ravel_multi_index
@@ -48,7 +49,6 @@ from fsspec.implementations._reference.parsing import (
     without_buffer,
 )
 from fsspec.implementations._reference.reading import ReferenceReading, blocking_of, reference_errors
-from fsspec.implementations._reference.spec import Document, textual
 from fsspec.implementations._reference.tree import KeyTree, size_if_valid
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import check_contained, other_paths, stringify_path

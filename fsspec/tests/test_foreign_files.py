@@ -155,7 +155,7 @@ def test_a_file_that_is_read_goes_on_where_its_class_can_be_opened_again(cls, kn
         f"""
 FS.cls = {cls}
 if {known}:
-    from fsspec._fork.known import Facts, learn
+    from fsspec._fork.class_facts import Facts, learn
     learn("__main__:Plain", Facts(arguments=("fs", "path", "mode"), position="at"))
 
 f = FS().open("a")
@@ -203,7 +203,7 @@ def test_what_is_known_of_a_file_may_be_a_property_and_must_be_there(arguments, 
     """Nothing is opened again at the beginning because its position was not found."""
     program(
         f"""
-from fsspec._fork.known import Facts, learn
+from fsspec._fork.class_facts import Facts, learn
 Plain.offset = property(lambda self: self.at)
 learn("__main__:Plain", Facts(arguments={arguments}, position={position!r}))
 FS.cls = Plain

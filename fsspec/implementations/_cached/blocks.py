@@ -1,6 +1,6 @@
 """The filesystem that caches blocks: opening and reading files of which parts are kept.
 
-The blocks of one file are in `_cached.files`, and where they are awaited in `_cached.ranges`.
+The blocks of one file are in `_cached.files`, and where they are awaited in `_cached.shared_blocks`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fsspec._plans.bulk import split_callback
 from fsspec._spec.contents import checks_file_version
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
-from fsspec.implementations._cached import ranges
+from fsspec.implementations._cached import shared_blocks
 from fsspec.implementations._cached.base import Cache, copies_in_table
 from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
 from fsspec.implementations._cached.folders import remove
@@ -229,7 +229,7 @@ class CachingFileSystem(Cache):
         path = self._strip_protocol(path)
         if not self.async_impl:
             return self.cat_file(path, start, end, **kwargs)
-        return await ranges.cat_file(self, path, start, end)
+        return await shared_blocks.cat_file(self, path, start, end)
 
     async def _cat_ranges(
         self,

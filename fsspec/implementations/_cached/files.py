@@ -185,7 +185,7 @@ def etag_of(entry: dict[str, Any]) -> str | None:
 ENTER_EVERY = 10.0
 """Seconds between updates of the table while a file is read, in case the process is killed.
 
-Those of files whose reads are awaited: `ranges.ENTER_SHARED_EVERY`."""
+Those of files whose reads are awaited: `shared_blocks.ENTER_SHARED_EVERY`."""
 
 
 class FolderBlocks(MMapCache):

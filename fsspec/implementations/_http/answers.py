@@ -22,7 +22,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from fsspec._paths.paths import NoPathError
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec.caching import BaseCache, BytesCache, ReadAheadCache
 from fsspec.exceptions import FileChangedError, IncompleteRead
@@ -60,35 +59,6 @@ class RangesIgnoredError(ValueError):
             f"the server of {redact_url(self.args[0])} ignores requests for a part of the file; open it with"
             " block_size=0 to read it from its beginning to its end, or by simplecache:: to seek in it"
         )
-
-
-class UnknownOptionError(TypeError):
-    """An option that neither the filesystem nor the requests of its client library have."""
-
-
-class UnknownOptionOfFileError(FileNotFoundError, UnknownOptionError):
-    """The same, raised by ``info`` and ``open``, for which programs catch FileNotFoundError."""
-
-
-class WrongOptionOfFileError(FileNotFoundError, TypeError):
-    """An option of a wrong type, raised by ``info`` and ``open``; as above."""
-
-
-class NoUrlError(FileNotFoundError, TypeError):
-    """What is no URL, from ``info`` and ``open``; as above."""
-
-
-@contextmanager
-def as_file_error() -> Iterator[None]:
-    """A context in which errors about options are raised in the form for ``info`` and ``open``."""
-    try:
-        yield
-    except UnknownOptionError as error:
-        raise UnknownOptionOfFileError(*error.args) from None
-    except NoPathError as error:
-        raise NoUrlError(*error.args) from None
-    except TypeError as error:
-        raise WrongOptionOfFileError(*error.args) from error
 
 
 class Version(NamedTuple):

@@ -15,7 +15,8 @@ import aiohttp
 
 from fsspec._paths.redaction import redact_url
 from fsspec.implementations._http import answers, parsing, responses, transfers
-from fsspec.implementations._http.answers import as_file_error, why_invalid
+from fsspec.implementations._http.answers import why_invalid
+from fsspec.implementations._http.options import as_file_error
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
 from fsspec.implementations._http.read_ahead import FIRST
 from fsspec.implementations._http.sending import check_upload

@@ -29,8 +29,8 @@ from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request
+from fsspec.implementations._http.options import check_options
 from fsspec.implementations._http.parsing import is_proper_url, own_headers, why_no_url
-from fsspec.implementations._http.plans import check_options
 from fsspec.implementations._http.responses import HTTPStatusError, TooManyRedirects, name_timeout
 from fsspec.implementations._http.retrying import Retries
 

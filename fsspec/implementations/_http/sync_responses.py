@@ -17,8 +17,8 @@ from fsspec._plans import drive
 from fsspec._spec.traffic import Traffic
 from fsspec.exceptions import IncompleteRead
 from fsspec.implementations._http import answers
+from fsspec.implementations._http.options import check_options
 from fsspec.implementations._http.parsing import ContentRange, content_range, is_plain, range_value, ranged
-from fsspec.implementations._http.plans import check_options
 from fsspec.implementations._http.retrying import Retries
 
 if TYPE_CHECKING:

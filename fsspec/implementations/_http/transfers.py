@@ -17,7 +17,7 @@ from fsspec._files.replacing import replacing, write_all
 from fsspec._paths.paths import local_side, trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.contents import parts_of
-from fsspec.implementations._http.answers import UnknownOptionError
+from fsspec.implementations._http.options import UnknownOptionError
 from fsspec.implementations._http.parsing import url_given
 from fsspec.utils import isfilelike
 

@@ -10,8 +10,8 @@ from fsspec._paths.paths import type_name
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
 from fsspec.core import split_protocol, url_to_fs
+from fsspec.implementations._reference.document import decoded
 from fsspec.implementations._reference.parquet import LazyReferenceMapper
-from fsspec.implementations._reference.spec import decoded
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import stringify_path
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fsspec._fork import known
+from fsspec._fork import class_facts
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.programs import run
 
@@ -19,18 +19,18 @@ def test_entries_hold_for_subclasses_and_name_one_class():
     class Derived(Base):
         pass
 
-    known.learn(f"{__name__}:{Base.__qualname__}", known.Facts(keeps=("a",)))
-    assert known.facts_of(Derived).keeps == ("a",)
-    known.learn(f"{__name__}:{Derived.__qualname__}", known.Facts(holds=True))
-    assert known.facts_of(Derived) == known.Facts(holds=True)
-    assert known.facts_of(AbstractFileSystem) is known.NOTHING
+    class_facts.learn(f"{__name__}:{Base.__qualname__}", class_facts.Facts(keeps=("a",)))
+    assert class_facts.facts_of(Derived).keeps == ("a",)
+    class_facts.learn(f"{__name__}:{Derived.__qualname__}", class_facts.Facts(holds=True))
+    assert class_facts.facts_of(Derived) == class_facts.Facts(holds=True)
+    assert class_facts.facts_of(AbstractFileSystem) is class_facts.NOTHING
 
 
 def test_what_ships_makes_values_that_exist():
     """Those of the standard library, which every child can make."""
-    for facts in known.SHIPPED.values():
+    for facts in class_facts.SHIPPED.values():
         for path in facts.renews.values():
-            known.make_value(path)
+            class_facts.make_value(path)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_library_in_c_that_ran_in_the_parent_does_not_start_in_a_child():
 import os
 from fsspec import asyn
 from fsspec._checks.forked import by_fork
-from fsspec._fork.known import Facts, learn
+from fsspec._fork.class_facts import Facts, learn
 from fsspec.exceptions import ForkError
 
 class FS(asyn.AsyncFileSystem):

@@ -1,52 +1,48 @@
-"""Globbing over URLs, in which a question mark begins the query and is no wildcard; options of requests."""
+"""Options that a request or a session takes, and the errors about those that it does not take."""
 
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from fsspec._overriding import overridden
+from fsspec._paths.paths import NoPathError
 from fsspec._paths.redaction import redact_url
-from fsspec._plans import Plan, call, globbing
 from fsspec._similar import is_meant
-from fsspec.implementations._http.answers import UnknownOptionError
-from fsspec.implementations._http.parsing import has_magic, magic_check, url_given
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Filesystem, Options
+    from fsspec._paths.types import Options
 
 
-class URLPattern(globbing.Pattern):
-    """A pattern whose root may have question marks."""
-
-    def __init__(self, url: str, only_folders: bool) -> None:
-        wild = magic_check.search(url)
-        assert wild is not None, url
-        root = url[: url.rfind("/", 0, wild.start()) + 1]
-        # each question mark outside brackets stands for itself
-        pattern = re.sub(r"\[[^]]+\]|\?", lambda m: "[?]" if m[0] == "?" else m[0], url[len(root) :])
-        super().__init__(pattern, only_folders)
-        self.root = root + self.root
+class UnknownOptionError(TypeError):
+    """An option that neither the filesystem nor the requests of its client library have."""
 
 
-def glob(
-    fs: Filesystem, path: str, maxdepth: Depth, detail: bool = False, withdirs: bool = True, **kwargs: Any
-) -> Plan:
-    """The URLs that match; a request for each page that can lead to a match."""
-    kwargs.pop("batch_size", None)
-    only_folders = url_given(path).endswith("/")
-    if not has_magic(path):
-        strict = {} if overridden(fs, "exists") else {"strict": True}
-        there = yield call("exists", path, **strict, **kwargs)  # one request, where ``info`` may need two
-        found = {path: (yield call("info", path, **kwargs)) if detail else None} if there else {}
-    else:
-        pattern = URLPattern(path.rstrip("/"), only_folders)
-        found = yield from globbing.by_steps(fs, pattern, maxdepth, withdirs, kwargs, kwargs)
-    names = sorted(found)
-    return {name: found[name] for name in names} if detail else names
+class UnknownOptionOfFileError(FileNotFoundError, UnknownOptionError):
+    """The same, raised by ``info`` and ``open``, for which programs catch FileNotFoundError."""
+
+
+class WrongOptionOfFileError(FileNotFoundError, TypeError):
+    """An option of a wrong type, raised by ``info`` and ``open``; as above."""
+
+
+class NoUrlError(FileNotFoundError, TypeError):
+    """What is no URL, from ``info`` and ``open``; as above."""
+
+
+@contextmanager
+def as_file_error() -> Iterator[None]:
+    """A context in which errors about options are raised in the form for ``info`` and ``open``."""
+    try:
+        yield
+    except UnknownOptionError as error:
+        raise UnknownOptionOfFileError(*error.args) from None
+    except NoPathError as error:
+        raise NoUrlError(*error.args) from None
+    except TypeError as error:
+        raise WrongOptionOfFileError(*error.args) from error
 
 
 def request_options(request: Callable[..., Any], options: Options) -> dict[str, Any]:
