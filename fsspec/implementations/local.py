@@ -1,11 +1,7 @@
 """Files of this machine.
 
-Paths are absolute, with forward slashes.  Listings come from `os.scandir` as it gives
-them; a file is stat'ed only where its details are asked for.  In a listing a link to a folder
-is no folder, so that walks, and whatever removes or copies a tree, stay within it, and times and
-permissions are those of the link; asked for by its own path it is what it leads to.
-
-Open files are `fsspec._files.local_file`.
+Paths are absolute, with forward slashes.  Entries and listings are made in `_local.listing`; open files are
+`fsspec._files.local_file`.
 """
 
 from __future__ import annotations
@@ -41,6 +37,7 @@ from fsspec._plans.globbing import has_magic
 from fsspec._plans.transfers import check_nothing_is_lost, paired
 from fsspec._public import publish
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
+from fsspec.implementations._local.listing import NamesAndTypes, entry_of, found_below
 from fsspec.registry import known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import isfilelike, other_paths, stringify_path
@@ -64,8 +61,6 @@ publish(__name__, get_umask, trailing_sep)
 
 logger: logging.Logger = logging.getLogger("fsspec.local")
 
-_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG}
-"""Errors that leave a folder out of a walk; any other one would make a tree smaller than it is."""
 _SMALL = 2**18
 _WINDOWS = os.name == "nt"
 
@@ -190,46 +185,14 @@ class LocalFileSystem(AbstractFileSystem):
                 return entries if detail else [entry["name"] for entry in entries]
             if not detail:
                 return [base + item.name for item in scan]
-            return [self._entry_of(base + item.name, item) for item in scan]
-
-    def _entry_of(self, path: str, item: os.DirEntry[str] | None = None) -> dict[str, Any]:
-        """The entry of a path, or of what `os.scandir` gave for it: see the top of this module."""
-        found = os.stat(path, follow_symlinks=False) if item is None else item.stat(follow_symlinks=False)
-        size, mode = found.st_size, found.st_mode
-        is_link = stat.S_ISLNK(mode)
-        if is_link:
-            try:
-                behind = os.stat(path)
-                size, mode = behind.st_size, behind.st_mode
-                found = found if item is not None else behind
-            except OSError:
-                size = 0
-        kind = "file" if stat.S_ISREG(mode) else "directory" if stat.S_ISDIR(mode) else "other"
-        if is_link and item is not None and kind == "directory":
-            kind = "other"
-        entry = {
-            "name": path,
-            "size": size,
-            "type": kind,
-            "created": found.st_ctime,
-            "islink": is_link,
-            "mode": found.st_mode,
-            "uid": found.st_uid,
-            "gid": found.st_gid,
-            "mtime": found.st_mtime,
-            "ino": found.st_ino,
-            "nlink": found.st_nlink,
-        }
-        if is_link:
-            entry["destination"] = os.readlink(path)
-        return entry
+            return [entry_of(base + item.name, item) for item in scan]
 
     @default
     def info(self, path: str | os.DirEntry[str], **kwargs: Any) -> dict[str, Any]:
         item, name = (path, path.path) if isinstance(path, os.DirEntry) else (None, path)
         stripped = self._strip_protocol(name)
         try:
-            entry = self._entry_of(stripped, item)
+            entry = entry_of(stripped, item)
         except FileNotFoundError as error:
             _suggest_url(error, stripped)
             raise
@@ -258,7 +221,7 @@ class LocalFileSystem(AbstractFileSystem):
         """What a pattern matches, with entries that hold nothing but a name and a type."""
         if not self._lists_itself:
             return cast("dict[str, dict[str, Any]]", self.glob(path, maxdepth=maxdepth, detail=True))
-        return drive(_Types(self), globbing.glob(self, path, maxdepth, detail=True))
+        return drive(NamesAndTypes(self), globbing.glob(self, path, maxdepth, detail=True))
 
     @unless_patched
     @default
@@ -272,7 +235,7 @@ class LocalFileSystem(AbstractFileSystem):
     ) -> Iterator[tuple[str, Any, Any]]:
         if kwargs or not self._lists_itself:
             return super().walk(path, maxdepth, topdown, on_error, **kwargs)
-        return stream(_Types(self), listing.walk(self, path, maxdepth, topdown, on_error))
+        return stream(NamesAndTypes(self), listing.walk(self, path, maxdepth, topdown, on_error))
 
     @unless_patched
     @default  # to search by it would be to look at all that lies below
@@ -282,30 +245,7 @@ class LocalFileSystem(AbstractFileSystem):
         if maxdepth is not None or kwargs or not self._lists_itself:
             return super().find(path, maxdepth=maxdepth, withdirs=withdirs, detail=detail, **kwargs)
         path = self._strip_protocol(path)
-        out: dict[str, Any] = {}
-        todo = [path]
-        while todo:
-            folder = todo.pop()
-            try:
-                scan = os.scandir(folder)
-            except OSError as error:
-                if folder == path and osp.isfile(path):
-                    out[path] = self._entry_of(path) if detail else None
-                elif error.errno not in _ABSENT:
-                    raise
-                continue
-            base = folder.rstrip("/") + "/"
-            with scan:
-                for item in scan:
-                    name = base + item.name
-                    if item.is_dir(follow_symlinks=False):
-                        todo.append(name)
-                        if withdirs:
-                            out[name] = self._entry_of(name, item) if detail else None
-                    else:
-                        out[name] = self._entry_of(name, item) if detail else None
-        if withdirs and path not in out and osp.isdir(path):
-            out[path] = self._entry_of(path) if detail else None
+        out = found_below(path, withdirs, detail)
         names = sorted(out)
         return {name: out[name] for name in names} if detail else names
 
@@ -577,28 +517,3 @@ class LocalFileSystem(AbstractFileSystem):
         except FileNotFoundError as error:
             _suggest_url(error, path)
             raise
-
-
-class _Types:
-    """A local filesystem whose listings have names and types only, which costs no stat."""
-
-    def __init__(self, fs: LocalFileSystem) -> None:
-        self._fs = fs
-
-    def ls(self, path: str, detail: bool = True) -> list[dict[str, Any]]:
-        try:
-            scan = os.scandir(path)
-        except NotADirectoryError:
-            return self._fs.ls(path, detail=True)
-        base = path.rstrip("/") + "/"
-        with scan:
-            return [
-                {
-                    "name": base + item.name,
-                    "type": "directory" if item.is_dir(follow_symlinks=False) else "file",
-                }
-                for item in scan
-            ]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._fs, name)
