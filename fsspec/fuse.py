@@ -279,6 +279,10 @@ class FUSEr(Operations):
             self.release(self.cache[number].path, number)
 
 
+class _LoggingFUSEr(LoggingMixIn, FUSEr):
+    pass
+
+
 def _seek_to(file: IO[bytes], offset: int) -> bool:
     """Move a written file to a position; returns whether it is there now."""
     try:
@@ -408,10 +412,10 @@ def main(args: list[str]) -> None:
         parser.error(str(error))
     url = given.url if "://" in given.url.rpartition("::")[2] else f"{given.url}://"
     fs = url_to_fs(url, **options)[0]
-    ops: Any = FUSEr
+    ops: type[FUSEr] = FUSEr
     if given.log_file:
         logging.basicConfig(level=logging.DEBUG, filename=given.log_file)
-        ops = type("LoggingFUSEr", (LoggingMixIn, FUSEr), {})
+        ops = _LoggingFUSEr
     if not given.foreground:
         _to_background()
     run(fs, given.source_path, given.mount_point, True, given.threads, given.ready_file, ops)

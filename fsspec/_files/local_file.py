@@ -169,19 +169,25 @@ class _Refusing:
 
     raw: Any
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: ReadableBuffer, /) -> int:
         size = memoryview(data).nbytes
         if size and not is_dropping_writes():
             self.raw.write(data)
         return size
 
-    def truncate(self, size: int | None = None) -> int:
+    def truncate(self, size: int | None = None, /) -> int:
         return int(self.raw.truncate(size))
 
 
-_REFUSING: dict[type, Any] = {
-    kind: type("_Refusing", (_Refusing, kind), {}) for kind in (io.BufferedWriter, io.BufferedRandom)
-}
+class _RefusingWriter(_Refusing, io.BufferedWriter):
+    pass
+
+
+class _RefusingRandom(_Refusing, io.BufferedRandom):
+    pass
+
+
+_REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
 
 
 _CREATE = os.O_WRONLY | os.O_CREAT

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import connectionpool
 from urllib3.poolmanager import pool_classes_by_scheme
 
 from fsspec._fork.sockets import watch
@@ -58,17 +58,31 @@ class _Idle:
         return len(self.queue)
 
 
-def _watching(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
-    """A class of pools whose connections are watched."""
+class HTTPConnection(connectionpool.HTTPConnectionPool.ConnectionCls):
+    """One that is watched. The classes have the names of urllib3's, which messages show."""
 
-    def new_conn(self: Any) -> Any:
-        return watch(pool.ConnectionCls._new_conn(self))
-
-    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"_new_conn": new_conn})
-    return type(pool.__name__, (pool,), {"ConnectionCls": connection, "QueueCls": _Idle})
+    def _new_conn(self) -> Any:
+        return watch(super()._new_conn())
 
 
-_POOLS = {"http": _watching(HTTPConnectionPool), "https": _watching(HTTPSConnectionPool)}
+class HTTPSConnection(connectionpool.HTTPSConnectionPool.ConnectionCls):
+    """As `HTTPConnection`."""
+
+    def _new_conn(self) -> Any:
+        return watch(super()._new_conn())
+
+
+class HTTPConnectionPool(connectionpool.HTTPConnectionPool):
+    ConnectionCls = HTTPConnection
+    QueueCls: Any = _Idle
+
+
+class HTTPSConnectionPool(connectionpool.HTTPSConnectionPool):
+    ConnectionCls = HTTPSConnection
+    QueueCls: Any = _Idle
+
+
+_POOLS = {"http": HTTPConnectionPool, "https": HTTPSConnectionPool}
 
 
 class _Adapter(HTTPAdapter):
