@@ -327,9 +327,10 @@ class MMapCache(BaseCache):
         self._read_to = -1  # where the last read ended
         self.refuses: bool = False  # whether the file could not be written
         self._file_descriptor = -1  # not a file object, which would warn when collected in a cycle
-        self.cache: Any = self._map_file()
+        self.cache: Any = self._makefile()
 
-    def _map_file(self) -> bytearray | mmap.mmap:
+    def _makefile(self) -> bytearray | mmap.mmap:
+        # by upstream's name: subclasses replace it, to map a file in a folder of their own
         import mmap
         import tempfile
 
@@ -460,7 +461,10 @@ class MMapCache(BaseCache):
         numbers = range(left // self.blocksize, -(-right // self.blocksize))
         if not self._is_private:
             try:
-                _write_at(self._file_descriptor, view, left)
+                if self._file_descriptor >= 0:
+                    _write_at(self._file_descriptor, view, left)
+                else:  # the mapping of a subclass
+                    self.cache[left:right] = view
             except OSError as error:
                 self._stop_keeping(error)
             else:

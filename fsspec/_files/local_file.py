@@ -422,7 +422,7 @@ class LocalFileOpener(io.IOBase):
         )
 
     def readable(self) -> bool:
-        return "r" in self.mode or "+" in self.mode
+        return True  # in every mode, as upstream: uproot and others write only to files that say so
 
     def writable(self) -> bool:
         return "r" not in self.mode or "+" in self.mode
@@ -460,7 +460,7 @@ class LocalFileOpener(io.IOBase):
         return (self._buffered_file or self.f).readline(*args, **kwargs)
 
     def readlines(self, *args: Any, **kwargs: Any) -> list[bytes]:
-        if args in _WHOLE and not kwargs and self.readable():
+        if args in _WHOLE and not kwargs and ("r" in self.mode or "+" in self.mode):
             return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 

@@ -404,6 +404,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request says of a file; a GET where that fails or gives no size, or 0.
 
+        A size of 0 counts as not known where the server refuses that GET.
         Returns ``name``, ``size`` in bytes or None, ``type`` (always ``"file"``), ``url`` after redirects;
             where the server says so ``mimetype``, ``ETag``, ``Last-Modified``, ``Content-MD5``, ``Digest``
             and ``partial=False`` if it refuses ranges.
@@ -417,8 +418,13 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
         if not info.get("size"):
-            info.pop("size", None)  # 0 may be that of the answer to HEAD; what only that has given stays
-            found = await one_request.ask(self, url, "get", kwargs)
+            is_empty = info.pop("size", None) == 0  # of the answer to HEAD, perhaps; what else it gave stays
+            try:
+                found = await one_request.ask(self, url, "get", kwargs)
+            except HTTPStatusError as error:
+                if not is_empty or isinstance(error, FileNotFoundError):
+                    raise
+                found = {}  # a folder of a WebDAV server, for instance
             info.update((k, v) for k, v in found.items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 

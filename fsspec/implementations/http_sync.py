@@ -357,8 +357,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
         if not info.get("size") and not (trusts_zero and info.get("size") == 0):
-            info.pop("size", None)  # 0 may be that of the answer to HEAD; what only that has given stays
-            info.update((k, v) for k, v in self._ask_by(url, "get", kwargs).items() if v is not None)
+            is_empty = info.pop("size", None) == 0  # of the answer to HEAD, perhaps; what else it gave stays
+            try:
+                found = self._ask_by(url, "get", kwargs)
+            except requests.HTTPError as error:
+                if not is_empty or isinstance(error, FileNotFoundError):
+                    raise
+                found = {}  # as for the awaitable one
+            info.update((k, v) for k, v in found.items() if v is not None)
         return {"name": url, "size": None, **info, "type": "file"}
 
     def _ask_by(self, url: str, method: str, options: Options) -> dict[str, Any]:

@@ -989,3 +989,30 @@ def test_mmap_has_no_zeros_for_what_could_not_be_fetched():
     for _ in range(2):
         with pytest.raises(OSError, match="no"):
             cache._fetch(0, 5)
+
+
+def test_mmap_in_a_file_that_a_subclass_maps(tmp_path):
+    """By the method that upstream has for it: in a folder of its own, writable, without a location."""
+
+    class Elsewhere(caching.MMapCache):
+        def _makefile(self):
+            import mmap
+
+            with open(tmp_path / "sparse", "w+b") as file:
+                file.truncate(self.size)
+                self.blocks = set()
+                return mmap.mmap(file.fileno(), self.size)
+
+    source = Source()
+    cache = Elsewhere(100, source.fetch, len(DATA))
+    assert cache._fetch(150, 420) == DATA[150:420] and cache.blocks == {1, 2, 3, 4}
+    assert (tmp_path / "sparse").read_bytes()[100:500] == DATA[100:500]
+    before = len(source.asked)
+    assert cache._fetch(100, 500) == DATA[100:500] and len(source.asked) == before
+
+    class Failing(caching.MMapCache):
+        def _makefile(self):
+            raise OSError("no space")
+
+    with pytest.raises(OSError, match="no space"):
+        Failing(100, source.fetch, len(DATA))

@@ -202,10 +202,10 @@ def test_errors_that_reach_programs_are_known_by_public_modules():
 
 
 OF_UPSTREAM = frozenset(
-    "_cache _cached _call _cat _close _closed _connect _copy _details _du _exists _fetch _find _get _glob"
-    " _info _intrans _isdir _isfile _isfilestore _join _latest _load _loop _ls _makedirs _mapper _mapping"
-    " _metadata _mkcache _mkdir _open _parent _pid _pipe _port _put _read _relpath _revive _rm _save"
-    " _session _size _sizes _storage _transaction _walk".split()
+    "_cache _cached _call _cat _close _closed _connect _copy _details _du _exists _fetch _find _get"
+    " _glob _info _intrans _isdir _isfile _isfilestore _join _latest _load _loop _ls _makedirs"
+    " _makefile _mapper _mapping _metadata _mkcache _mkdir _open _parent _pid _pipe _port _put _read"
+    " _relpath _revive _rm _save _session _size _sizes _storage _transaction _walk".split()
 )
 """Private names of one word that who derives from the classes knows, and `_revive`, which is documented."""
 OF_PICKLES = frozenset("_after _assigned _before _middle".split())

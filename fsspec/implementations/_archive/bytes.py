@@ -187,6 +187,12 @@ class View(io.RawIOBase):
         self._at = 0
         self.name = source.name
 
+    def __getattr__(self, name: str) -> Any:
+        # programs that take this for the archive's file, as `zip.fp`, may ask for its cache
+        if name == "_source":  # before `__init__`
+            raise AttributeError(name)
+        return getattr(self._source.file, name)
+
     def readable(self) -> bool:
         return True
 

@@ -63,6 +63,20 @@ def test_what_is_no_archive_is_named(kind, fo, what):
             fsspec.filesystem(kind, fo=fo, skip_instance_cache=True)
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_the_file_that_the_readers_of_the_standard_library_have_has_what_the_archive_s_file_has(kind):
+    """Programs ask it for the cache of a remote file, to fill or to close it (archivefs)."""
+
+    class File(io.BytesIO):
+        cache = "its own"
+
+    with closing(File((zipped if kind == "zip" else tarred)({"a": b"1"}))) as file:
+        fs = fsspec.filesystem(kind, fo=file)
+        reader = fs.zip.fp if kind == "zip" else fs.tar.fileobj
+        assert reader.cache == "its own" and reader.getvalue() == file.getvalue()
+        assert not hasattr(reader, "no_such_name")
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar", "libarchive"])
 def test_what_an_info_of_its_own_adds_is_no_member(kind):
     """There is nothing to read of it, as of any other file that is not there."""

@@ -1383,3 +1383,14 @@ def test_a_size_of_0_that_only_head_gives_is_not_that_of_the_file(http_server, f
         assert f.read() == BIG
     http_server.files["/none"] = b""
     assert fs.info(url + "/none")["size"] == 0
+
+
+def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs, url):
+    """As of a folder of a WebDAV server; info with upstream is that of HEAD."""
+    http_server.files["/folder/"] = b""
+    for status in 500, 403:
+        http_server.fault("/folder/", status=status, methods=("GET",))
+        assert fs.info(url + "/folder/")["size"] is None
+    http_server.fault("/folder/", status=404, methods=("GET",))
+    with pytest.raises(FileNotFoundError):
+        fs.info(url + "/folder/")

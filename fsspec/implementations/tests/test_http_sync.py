@@ -435,3 +435,13 @@ def test_a_size_of_0_that_only_head_gives_is_not_that_of_the_file(http_server, f
     assert fs.cat_file(url + "/big.bin", -10, -5) == BIG[-10:-5]
     http_server.files["/none"] = b""
     assert fs.info(url + "/none")["size"] == 0
+
+
+def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs, url):
+    http_server.files["/folder/"] = b""
+    for status in 500, 403:
+        http_server.fault("/folder/", status=status, methods=("GET",))
+        assert fs.info(url + "/folder/")["size"] is None
+    http_server.fault("/folder/", status=404, methods=("GET",))
+    with pytest.raises(FileNotFoundError):
+        fs.info(url + "/folder/")
