@@ -12,6 +12,8 @@ from collections.abc import Callable, Container, Mapping
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fsspec.exceptions import ForkError
+
 if TYPE_CHECKING:
     from fsspec._paths.types import Filesystem
 
@@ -128,8 +130,12 @@ def overridden(fs: Filesystem, name: str) -> bool:
 
 
 def replaced(fs: Filesystem, name: str) -> bool:
-    """Whether a program or another package overrides the operation ``name``."""
-    return not is_built_in(_asked(fs, name))
+    """Whether a program or another package overrides the operation ``name``. False of an instance that a fork
+    made unusable: to read a copy that a cache has of its files is no use of it."""
+    try:
+        return not is_built_in(_asked(fs, name))
+    except ForkError:
+        return False
 
 
 def replaced_without(fs: Filesystem, name: str, *others: str) -> bool:

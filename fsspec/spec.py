@@ -36,7 +36,7 @@ from fsspec._fork.foreign_files import adopt
 from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
 from fsspec._fork.written_files import Text, codec_layer
-from fsspec._overriding import default, is_default, supported
+from fsspec._overriding import default, is_default, mark_built_in, supported
 from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
 from fsspec._paths.types import Entry, Errors, Options
@@ -596,3 +596,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         from fsspec.mapping import FSMap
 
         return FSMap(root, self, check=check, create=create, missing_exceptions=missing_exceptions)
+
+
+for _part in AbstractFileSystem.__mro__:  # those that are no subclasses have not been marked
+    mark_built_in(_part)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import perform
-from fsspec._overriding import default, is_awaitable, is_built_in, is_default, unless_patched
+from fsspec._overriding import default, is_awaitable, is_built_in, is_default, replaced, unless_patched
 from fsspec._paths.paths import false_without_path, path_texts, url_text
 from fsspec._paths.ranges import as_bool, as_number
 from fsspec._paths.redaction import redact_text, redact_url
@@ -255,12 +255,18 @@ class Cache(ChainedFileSystem):
     def expand_path(
         self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> list[str]:
-        """What paths and patterns stand for; the target is not asked about a single plain path."""
-        if isinstance(path, str) and not recursive and maxdepth is None and not has_magic(path):
+        """What paths and patterns stand for; the target is asked about a single plain path only where a
+        program has replaced its method."""
+        if maxdepth is None and self._is_plain(path, recursive):
             return [self.fs._strip_protocol(self._without_protocol(path))]
         step = expand_call(self.fs, self._without_protocol(path), recursive, maxdepth, kwargs)
         found: list[str] = perform(self.fs, step)
         return found
+
+    def _is_plain(self, path: StrPaths, recursive: bool) -> bool:
+        """Whether a path stands for itself."""
+        is_one = isinstance(path, str) and not recursive and not has_magic(path)
+        return is_one and not replaced(self.fs, "expand_path")
 
     def _makedirs(self, path: str, exist_ok: bool = True) -> Any:
         """Make a local folder; where the target is awaitable, its method of that name."""

@@ -21,9 +21,9 @@ from fsspec._files.open_file import get_compression
 from fsspec._files.replacing import file_state, in_place, name_target
 from fsspec._loop.bridge import sync
 from fsspec._loop.driving import drive_awaiting, perform_awaiting
-from fsspec._overriding import default
+from fsspec._overriding import default, replaced, replaced_without
 from fsspec._paths.paths import folder_error
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, PlanOf, call, drive
 from fsspec._plans.bulk import raise_first
 from fsspec._plans.listing import together
@@ -31,13 +31,12 @@ from fsspec.compression import compr
 from fsspec.implementations._cached.base import copies_in_table
 from fsspec.implementations._cached.files import naming
 from fsspec.implementations._cached.folders import remove
-from fsspec.implementations._cached.pending import (
-    PendingFileSystem,
-)
+from fsspec.implementations._cached.pending import EACH_ITS_OWN, PendingFileSystem
 from fsspec.implementations.cache_mapper import HashCacheMapper
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options, T
+    from fsspec.spec import AbstractFileSystem
 
 
 _ATTEMPTS = 20
@@ -130,11 +129,16 @@ class FetchedCopies(PendingFileSystem):
         self._keep_limits(fns)
 
     def _fetch_copies(
-        self, paths: list[str], known: dict[str, Any], use: Callable[[str], object] | None = None
+        self,
+        paths: list[str],
+        known: dict[str, Any],
+        use: Callable[[str], object] | None = None,
+        method: str = "get_file",
     ) -> Plan:
         """Copy files, all at once; the local path of each, or what went wrong with it.
 
         ``use``: called with the place of each copy whose name others have as well, before it can be theirs.
+        ``method``: of the target, by which upstream has them: "get" where they may be several.
         """
         out: dict[str, Any] = {p: uid for p, uid in known.items() if isinstance(uid, BaseException)}
         if self._has_table and self._metadata.load():  # others have been here
@@ -158,9 +162,9 @@ class FetchedCopies(PendingFileSystem):
         try:
             for path in fns:
                 self._count_lookup(False, path)
-            calls = [call("get_file", path, part) for path, (_, part) in fns.items()]
-            with in_place(part for _, part in fns.values()):
-                answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
+            parts = {path: part for path, (_, part) in fns.items()}
+            with in_place(parts.values()):
+                answers = yield from downloading(self.fs, parts, method)
             for (path, (fn, part)), answer in zip(fns.items(), answers):
                 name_target(answer, part, fn)
                 if not isinstance(answer, BaseException):
@@ -274,6 +278,8 @@ class FetchedCopies(PendingFileSystem):
             for fn in self._checked_copies(path):
                 with suppress(FileNotFoundError):
                     return self._checked_use(path, fn, use)
+        if replaced_without(self.fs, "exists", "info", "ls", "get_file") and not self.fs.exists(path):
+            raise FileNotFoundError(redact_paths(path))
         got = self._on_target(self._use_fetched(path, None, use))
         if isinstance(got, BaseException):
             raise got
@@ -297,3 +303,19 @@ class FetchedCopies(PendingFileSystem):
         return FileNotFoundError(
             f"the copy of {redact_url(path)!r} is removed by others as soon as it is there: {got}"
         )
+
+
+def downloading(fs: AbstractFileSystem, parts: dict[str, str], method: str) -> PlanOf[list[Any]]:
+    """Download files at once; what each download gave, or its error.
+
+    ``parts``: by path, where to.
+    ``method``: "get_file", or "get" to have them all by one call of a `get` that a program has replaced.
+    """
+    if parts and method == "get" and replaced(fs, method):
+        got = yield from together([call(method, list(parts), list(parts.values()))], 1, **EACH_ITS_OWN)
+        if len(parts) == 1 or not isinstance(got[0], BaseException):
+            return got * len(parts)
+        calls = [call(method, [path], [part]) for path, part in parts.items()]  # which one it was
+    else:
+        calls = [call("get_file", path, part) for path, part in parts.items()]
+    return (yield from together(calls, len(calls), **EACH_ITS_OWN))

@@ -34,10 +34,12 @@ C = TypeVar("C", bound=type)
 
 class Delegated(NamedTuple):
     """An operation. ``changes``: its parameters with paths whose copies are outdated afterwards. ``waits``:
-    in a transaction it goes through `open`, as in the base class."""
+    in a transaction it goes through `open`, as in the base class. ``second``: a second name, of the cache's
+    own operation unless a program has replaced it in the target."""
 
     changes: str = ""
     waits: bool = False
+    second: bool = False
 
 
 _LOOKING = (
@@ -51,6 +53,11 @@ DELEGATED: dict[str, Delegated] = {
     **dict.fromkeys("pipe pipe_file touch write_bytes write_text".split(), Delegated("path", waits=True)),
     **dict.fromkeys(("put", "put_file"), Delegated("rpath", waits=True)),
     **dict.fromkeys(("rm", "rm_file", "rmdir"), Delegated("path")),
+    **dict.fromkeys("disk_usage listdir makedir mkdirs tree".split(), Delegated(second=True)),
+    "cp": Delegated("path2", second=True),
+    "delete": Delegated("path", second=True),
+    **dict.fromkeys(("move", "rename"), Delegated("path1 path2", second=True)),
+    "upload": Delegated("rpath", waits=True, second=True),
 }
 
 _PATHS = ("path", "path1", "path2", "paths", "rpath")
@@ -102,6 +109,8 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
     paths, changed = _places(name, _PATHS), _places(name, delegated.changes.split())
 
     def method(self: Cache, *args: Any, **kwargs: Any) -> object:
+        if delegated.second and is_built_in(getattr(self.fs, name)):
+            return base(self, *args, **kwargs)
         bare = self._without_protocol if name in TAKING_ANY else self._bare_one
         given, kwargs = _changed_arguments(paths, args, kwargs, bare)
         if delegated.waits and (self._intrans or name in _OPENING and _is_own(self, name, kwargs)):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned, is_mine, own
-from fsspec._overriding import supported
+from fsspec._overriding import replaced, supported
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans.bulk import raise_first
 from fsspec._spec.contents import checks_file_version
@@ -61,7 +61,8 @@ class BlockSource:
     ) -> None:
         self.fs = fs
         self.path = path
-        self.by_ranges = fs.async_impl and not kwargs and not checks_file_version(fs)
+        has_ranges = fs.async_impl or replaced(fs, "cat_file") or replaced(fs, "cat_ranges")
+        self.by_ranges = has_ranges and not kwargs and not checks_file_version(fs)
         """else from the file opened there, without a cache"""
         given = [] if opened is None else [opened]
         self._opened = Owned(lambda: given.pop() if given else open_uncached(fs, path, kwargs))

@@ -22,7 +22,8 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
 from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
-from fsspec._overriding import default, supported, unless_patched
+from fsspec._loop.driving import perform
+from fsspec._overriding import default, replaced, supported, unless_patched
 from fsspec._paths.paths import false_without_path, folder_error
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans import Plan, call
@@ -203,10 +204,12 @@ class LocalTempFile:
             self.path,
         )
 
-    def put_options(self) -> dict[str, Any]:
-        """Options of the upload; without a mode, which a backend may not know: that nothing is there yet was
-        looked up before."""
-        return supported(self.fs, "put_file", self.kwargs, ("mode",))
+    def upload_call(self) -> call:
+        """The upload; without a mode, which a backend may not know: that nothing is there yet was looked up
+        before. A `put` that a program has replaced is called as upstream does, with lists."""
+        name = "put" if replaced(self.fs, "put") else "put_file"
+        where: list[Any] = [self.fn, self.path] if name == "put_file" else [[self.fn], [self.path]]
+        return call(name, *where, **supported(self.fs, name, self.kwargs, ("mode",)))
 
     def commit(self) -> None:
         """Upload the file.
@@ -221,7 +224,7 @@ class LocalTempFile:
             raise self.not_uploaded()
         self.fh.close()
         try:
-            self.fs.put_file(self.fn, self.path, **self.put_options())
+            perform(self.fs, self.upload_call())
         except BaseException:  # an interrupt, too, leaves no local file
             self.discard()
             raise
@@ -260,6 +263,10 @@ class LocalTempFile:
         if name.startswith("__") or name == "fh":
             raise AttributeError(name)
         return getattr(self.fh, name)
+
+
+EACH_ITS_OWN: Any = {"return_exceptions": True, "nofiles": False}
+"""How a batch is run of which each file has its own outcome."""
 
 
 def start_of(fs: AbstractFileSystem, path: str, part: str, mode: str) -> None:
@@ -363,8 +370,7 @@ class PendingFileSystem(CachingFileSystem):
 
 def uploading(files: list[LocalTempFile]) -> Plan:
     """Upload files at once; what each upload gave, or its error."""
-    calls = [call("put_file", f.fn, f.path, **f.put_options()) for f in files]
-    answers = yield from together(calls, len(calls), return_exceptions=True, nofiles=False)
+    answers = yield from together([f.upload_call() for f in files], len(files), **EACH_ITS_OWN)
     for f, answer in zip(files, answers):
         if isinstance(answer, BaseException):
             f.discard()

@@ -13,7 +13,6 @@ from fsspec._paths.paths import path_texts
 from fsspec._paths.ranges import as_view, per_path
 from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.bulk import raise_first, split_callback, without_refusals
-from fsspec._plans.globbing import has_magic
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations._cached.blocks import FOR_READING
 from fsspec.implementations._cached.copies import FetchedCopies
@@ -74,7 +73,7 @@ class WholeFileCacheFileSystem(FetchedCopies):
                     continue
             else:
                 missing.setdefault(path, []).append(number)
-        got = (yield from self._fetch_copies(list(missing), uids)) if missing else {}
+        got = (yield from self._fetch_copies(list(missing), uids, method="get")) if missing else {}
         for path, numbers in missing.items():
             for number in numbers:
                 part_of = partial(self._local_fs.cat_file, start=starts[number], end=ends[number])
@@ -115,7 +114,7 @@ class WholeFileCacheFileSystem(FetchedCopies):
     ) -> Plan:
         callback = Callback.as_callback(callback)
         given = path_texts(path)
-        if isinstance(given, str) and not recursive and not has_magic(given):
+        if self._is_plain(given, recursive):
             paths = [self.fs._strip_protocol(self._without_protocol(given))]
         else:
             paths = yield call("expand_path", self._without_protocol(given), recursive=recursive)

@@ -355,9 +355,6 @@ OWN = {
     "clear_instance_cache current from_dict from_json to_dict to_json": "which instance it is",
     "get_mapper": "a mapping of the cache",
     "reset_loop": "that of the target",
-    "tree listdir disk_usage cp move rename delete makedir mkdirs upload": (
-        "other names, which call the operations of the table"
-    ),
     "transaction start_transaction end_transaction": "files written wait in the cache",
     "info exists isdir isfile": "by the path without a slash at its end; folders that pages list",
     "unstrip_protocol fsid sep root_marker async_impl": "attributes, see the test of those",

@@ -420,7 +420,6 @@ def test_simplecache_has_no_times(target, tmp_path):
 def test_each_written_file_is_sent_by_itself(kind, target, tmp_path, monkeypatch):
     sent, dash = [], "_" if target.async_impl else ""
     put_file = getattr(target, f"{dash}put_file")
-    monkeypatch.setattr(target, f"{dash}put", None)
     monkeypatch.setattr(
         target, f"{dash}put_file", lambda local, path, **kw: sent.append(path) or put_file(local, path, **kw)
     )
