@@ -79,8 +79,8 @@ def advise(
     kwargs: Mapping[str, Any] | None = None,
     fs: object = None,
 ) -> None:
-    """Add a note to an error for which there is advice (of botocore, of TLS, of a loop, of an option), and
-    to one that names no path those that were asked for.
+    """Add advice to an error as a note (errors of botocore, TLS, loops, options), and to one that names no
+    path the paths that were asked for.
 
     ``operation``, ``args``, ``kwargs``: what raised it, with or without an underscore before its name.
     ``fs``: the filesystem.

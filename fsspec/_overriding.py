@@ -149,8 +149,10 @@ def replaced_without(fs: Filesystem, name: str, *others: str) -> bool:
 
 
 def measured_by_info(fs: Filesystem) -> bool:
-    """Whether the sizes of files are those of `info`, which upstream asks for each, not of listings: where
-    a program has replaced one of them in a backend of this package, or `info` alone in another."""
+    """Whether sizes are asked of `info`, file by file as by upstream, instead of taken from listings.
+
+    In a backend of this package: if a program has replaced `info` or a method of listings. In other
+    backends: if it has replaced `info` alone."""
     listings = [vars(cls).get(name) for cls in type(fs).__mro__ for name in ("ls", "_ls")]
     if any(is_built_in(method) and not is_default(method) for method in listings):
         return any(replaced(fs, name) for name in ("info", "ls", "find", "walk"))
@@ -186,8 +188,8 @@ def supported(
 ) -> dict[str, Any]:
     """``options`` without the keywords that the operation ``name`` of a filesystem does not take.
 
-    For keywords that upstream does not pass, so that a method written for upstream may not have them. What
-    hands its arguments on to a filesystem behind it, as ``dir`` does, takes what that one takes.
+    For keywords that upstream does not pass, so that a method written for upstream may not have them. A
+    wrapper, such as ``dir``, takes what the filesystem behind it takes.
 
     ``optional``: the keywords that may be left out; by default all.
     """
@@ -220,4 +222,4 @@ def _keywords(method: Any) -> tuple[Container[str], bool]:
 
 
 _OF_OTHERS = {"__wrapped__", "__signature__"}
-"""Attributes of a function by which its signature is that of another one."""
+"""Attributes of a function that give it the signature of another one."""

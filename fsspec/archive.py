@@ -78,7 +78,8 @@ class MissingMemberError(FileNotFoundError):
 
 
 def where_missing(place: str, path: str, names: Iterable[str]) -> str:
-    """What is said of a member that is not in a ``place``, which has those ``names``."""
+    """The text of the error about a member that is missing in a ``place``, with one of its ``names`` that may
+    be meant."""
     known = list(islice(names, 2000))
     wanted = path.strip("/")
     ending = (name for name in known if name.rpartition("/")[2] == wanted.rpartition("/")[2])

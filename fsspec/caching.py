@@ -339,8 +339,8 @@ caches: dict[str | None, type[BaseCache]] = _Caches({None: BaseCache})
 
 
 def make_cache(name: str | None, options: dict[str, Any], *given: Any) -> BaseCache:
-    """A cache by its name; ``given``: block size, fetcher and size. Raises TypeError, which names what the
-    cache takes, where an option is none of its."""
+    """A cache by its name; ``given``: block size, fetcher and size. Raises TypeError, which names the options
+    of the cache, for an option that it does not have."""
     kind = caches[name]
     try:
         return kind(*given, **options)

@@ -218,7 +218,7 @@ def _file_bar_options(path: str) -> dict[str, Any]:
 
 
 def for_file(callback: Callback | str | None, path: object) -> Callback:
-    """As `Callback.as_callback`, for the bytes of one file, whose name ``"tqdm"`` shows."""
+    """As `Callback.as_callback`, for the bytes of one file. The bar of ``"tqdm"`` shows its name."""
     made = Callback.as_callback(callback)
     if isinstance(callback, str) and isinstance(made, TqdmCallback):
         return TqdmCallback(_file_bar_options(str(path)), tqdm_cls=made._tqdm_cls)

@@ -56,7 +56,7 @@ _packages: dict[Codec, str] = {}
 
 
 class MissingCodecError(ImportError, ValueError):
-    """The package of a compression is not installed: of both classes, as programs catch either."""
+    """The package of a compression is not installed. It has two bases since programs catch either."""
 
 
 def register_compression(

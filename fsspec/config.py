@@ -231,7 +231,7 @@ def _as_declared(cls: Any, options: Options, configured: Mapping[str, Any]) -> O
 
 @lru_cache(32)
 def _declared(cls: Any) -> dict[str, inspect.Parameter]:
-    """The parameters of the constructor, and those of constructors that it hands unknown ones on to."""
+    """The parameters of the constructor, and of those of base classes that get its ``**kwargs``."""
     import inspect
 
     found: dict[str, inspect.Parameter] = {}
@@ -261,8 +261,8 @@ def _kinds(name: str, parameter: inspect.Parameter | None) -> set[str]:
 
 
 def _converted(value: str, kinds: set[str]) -> object:
-    """What text stands for where one of ``kinds`` is wanted, or nothing is known of that; ValueError, which
-    does not show it, where it cannot be any."""
+    """The value that a text stands for: one of ``kinds``, or of any kind if there are none. Raises
+    ValueError, which does not show the text, if it is none of them."""
     structured = value.lstrip()[:1] in ("{", "[")
     if structured and (not kinds or kinds & {*_MAPPINGS, *_LISTS, "Any"}):
         found = _parsed(value)

@@ -111,7 +111,7 @@ def _un_chain(path: str, kwargs: Options) -> list[ChainLink]:
     for position in range(len(bits) - 1, -1, -1):
         bit = bits[position]
         outermost = position == 0
-        # given beside a chain it is that of the innermost link, of which others are made
+        # given beside a chain it is the protocol of the innermost link
         protocol = options.pop("protocol", None) or split_protocol(bit)[0] or "file"
         cls = get_filesystem_class(protocol)
         given = options.pop(protocol, None) or {}

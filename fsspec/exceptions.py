@@ -164,7 +164,7 @@ class ForkError(RuntimeError):
 
 
 def _restored(cls: type[ForkError], args: tuple[Any, ...], state: dict[str, Any]) -> ForkError:
-    """An error as it was, whatever the variables of this process say."""
+    """The error of a pickle, with the text that it had: the environment of this process may differ."""
     error = cls.__new__(cls)
     RuntimeError.__init__(error, *args)
     error.__dict__.update(state)

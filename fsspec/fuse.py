@@ -347,7 +347,7 @@ def run(
 
 
 def _value(text: str) -> str | int:
-    """The value of an option: text, or with ``[int]`` or ``[bool]`` behind it one of these."""
+    """The value of an option: text, or a number or flag if it ends in ``[int]`` or ``[bool]``."""
     if text.endswith("[int]"):
         return int(text[: -len("[int]")])
     if text.endswith("[bool]"):

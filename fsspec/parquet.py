@@ -5,8 +5,8 @@ reads the footers of all files together, asks an engine (pyarrow or fastparquet)
 of what is selected, fetches these together, and gives files that hold them in memory: the
 readers make no further request.  Reading what was not selected raises ValueError.
 
-With nothing selected all of a file is. What a footer says of ranges is not believed where it
-leads out of the file.
+Without a selection the whole file is fetched. Ranges that a footer gives beyond the end of the file
+are an error.
 """
 
 from __future__ import annotations

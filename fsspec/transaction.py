@@ -4,13 +4,13 @@ Owns the set of files written while a filesystem is in a transaction.  Each of t
 opened with ``autocommit=False``: closing it sends its bytes, its ``commit`` lets it
 appear and its ``discard`` drops it.  One that is still open is closed before its ``commit``,
 and counts as closed after its ``discard``.  They are committed in the order in which they were
-opened; one that fails is discarded with those after it, which may be about what it should have
-held, as a manifest is.
+opened. One whose commit fails is discarded together with those after it, since a later file (a
+manifest, for instance) may refer to it.
 
 A transaction belongs to the filesystem instance and the process that began it.  A forked
 child is outside of it from the start: what the child writes does not wait, and the end of
-the context that it inherited neither commits nor discards anything.  Begun again inside
-itself it is the same transaction; an inner part that fails takes back its own files only.
+the context that it inherited neither commits nor discards anything.  A transaction that is begun
+within itself is the same one; if the inner context fails, only the files of that are discarded.
 """
 
 from __future__ import annotations

@@ -103,11 +103,11 @@ _PLAIN = frozenset({str, bytes, int, float, bool, type(None), type})
 def tokenize(*args: Any, **kwargs: Any) -> str:
     """A digest of arguments: equal where their representations are, whatever the order of keywords.
 
-    What knows a token of its own (``__dask_tokenize__``, as filesystems do) counts by that, and
-    a set by its members in order. A filesystem that is not in the cache of instances counts by its identity
-    as well: it may hold what another with the same arguments does not. An object whose representation shows
-    nothing but its address counts by its identity: then the token is that of this object, in this process
-    and its forked children, for as long as it lives.
+    An object with a token of its own (``__dask_tokenize__``, as filesystems have) is represented by it, and
+    a set by its members in order. A filesystem that is not in the cache of instances is represented by its
+    identity as well: its state may differ from that of another with the same arguments. An object whose
+    representation shows only its address is represented by its identity: the token is then valid for this
+    object, in this process and its forked children, for as long as it lives.
 
     Returns
     -------

@@ -10,13 +10,13 @@ import re
 import sys
 
 NOT_TRIED = "not tried"
-"""So begins the note of a try that was left out: it leads to no conclusion."""
+"""The beginning of the note of a trial that was left out, from which nothing follows."""
 SHARES = "shares the parent's connection"
 FILE_SHARES = f"the file {SHARES}"
 
 
 def located(problem: str, cls: type) -> str:
-    """A problem of a child; of one that hung, with the innermost of the backend's frames in its stacks."""
+    """The text of a problem; if a child hung, with the innermost frame of the backend in its stacks."""
     first, stacks, rest = problem.partition("hung\n")
     home = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if first or not stacks or not home:

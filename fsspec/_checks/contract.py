@@ -289,7 +289,7 @@ class Meanwhile:
             self.problem = in_time(self.func, "the parent's use at the same time")
 
     def end(self) -> str:
-        """In the parent, the child having ended; why it is not as it should be, empty where it is."""
+        """In the parent, after the child has ended: what went wrong meanwhile, empty if nothing did."""
         self.over = True
         os.write(self.writer, b"x")  # if the child never came to it
         self.thread.join(PATIENCE * forked.load_factor())

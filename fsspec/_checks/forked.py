@@ -24,10 +24,10 @@ from typing import Any
 
 from fsspec._fork import foreign_files
 
-LIMIT = 12.0  # seconds for a child; those that hang take it all, others a fraction of one
+LIMIT = 12.0  # seconds for a child; only those that hang need more than a fraction of one
 SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
 HANGS = 2  # after so many the verdict is clear, and the rest would take minutes
-ENDING = 0.8  # seconds that one that has said its word may then wait: it asks nothing of others
+ENDING = 0.8  # seconds for a child to end after its result
 
 
 def load_factor() -> float:
@@ -114,7 +114,7 @@ def _peers(sockets: Sockets) -> list[str]:
 
 
 def shared_connections(parents: Sockets) -> list[str]:
-    """In a child: the peers of those connections of the parent that this process holds as well.
+    """In a child: the peers of the parent's connections that this process holds, too.
 
     ``parents``: `open_sockets` of the parent, less those that are not to be looked at.
     """
@@ -148,8 +148,8 @@ def in_time(func: Callable[[], str | None], what: str, seconds: float) -> str | 
 def by_holder(file: object, before: Sockets, now: Sockets) -> tuple[Sockets, Sockets]:
     """In the parent: which sockets are the instance's and which are those of its open file.
 
-    ``before`` there was the file, and ``now`` that it was used. Whether it has a connection of its own has to
-    be asked before the fork: in a child an `Owned` shows it no more.
+    ``before``: those that were open before the file was. ``now``: those that are open after it was used. This
+    has to be asked before the fork: in a child an `Owned` no longer shows its connection.
     """
     if not foreign_files._reaches_connection(getattr(file, "__dict__", {})):
         return now, {}

@@ -99,7 +99,8 @@ class Subject:
 
 
 def _file_in(fs: AbstractFileSystem, folder: str) -> str:
-    """A file directly in a folder; of references one below it that is not inline, so that it is fetched."""
+    """A file directly in a folder. In a filesystem of references: one at any depth that is not inline, so
+    that reading it fetches."""
     references = getattr(fs, "references", None)
     if isinstance(references, Mapping):
         start = f"{folder}/" if folder else ""

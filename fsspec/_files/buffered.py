@@ -398,7 +398,7 @@ class AbstractBufferedFile(io.IOBase):
         return _read_until(self, char, blocks, block[at:stop])
 
     def readline(self, size: int | None = -1) -> bytes:
-        """The next line with its end, or what there is of it; empty at the end of the file."""
+        """The next line with its end, at most ``size`` bytes of it; empty at the end of the file."""
         line = self.readuntil()
         if size is not None and 0 <= size < len(line):
             self.seek(size - len(line), 1)

@@ -110,7 +110,7 @@ class BlockCache(BaseCache):
         return self._get_blocks(start, end)
 
     def _get_blocks(self, start: int | None, end: int | None) -> list[Any]:
-        """What a read needs of each block, views where that is not all of it."""
+        """The bytes that a read needs of each block: the block itself, or a view of a part of it."""
         blocksize = self.blocksize
         start, end = self._clip_range(start, end)
         if start >= end:

@@ -12,7 +12,7 @@ from fsspec._files.caches_base import BaseCache, Fetcher, Held, Joining, joined
 
 
 def _view_of(data: bytes, start: int, end: int) -> bytes | memoryview:
-    """A view of some bytes, or themselves where that is all of them."""
+    """A view of a part of ``data``, or ``data`` itself if the part is all of it."""
     return data if start == 0 and end == len(data) else memoryview(data)[start:end]
 
 
@@ -144,8 +144,8 @@ class ReadAheadCache(_StretchCache):
 class BytesCache(_StretchCache):
     """Keeps one stretch of the file, which grows at either end as reads touch it.
 
-    A read at the end fetches one block ahead; one that begins behind what is kept and ends
-    more than a block behind it replaces it, and so does one that begins before it.
+    A read at the end of the stretch fetches one block ahead. A read that ends more than a block
+    behind the stretch, or begins before it, replaces it.
 
     Parameters
     ----------

@@ -366,9 +366,10 @@ def _owner(found: os.stat_result | None) -> tuple[int, int] | None:
 def _rename(
     partial: str, target: str, before: os.stat_result | None, made: os.stat_result | None = None
 ) -> None:
-    """Give a file its name, with the permissions of the one that had it; ``made`` is what it has. What has
-    another owner or group, further names, or attributes keeps them: it is written over with the contents.
-    So is what runs as its owner or group, for who writes to it may lose that."""
+    """Give a file its name, and the permissions of the file that it replaces; ``made``: its own state.
+
+    A file of another owner or group, with further names or with attributes is not replaced but written over,
+    so that it keeps them. So is one with the set-user-ID or set-group-ID bit, which a writer may lose."""
     try:
         if before is not None:
             with suppress(OSError):  # it was removed meanwhile
@@ -402,7 +403,7 @@ def _rename(
 def _write_over(
     write: Callable[[str], Any], target: str, before: os.stat_result | None, size: int, path: str
 ) -> None:
-    """Have ``write`` write to a file directly, as `write_whole`. One that is there stays as it is where the
+    """Have ``write`` write to a file directly, as `write_whole`. An existing file is left as it is if the
     disk has no room for ``size`` bytes in its place."""
     try:
         if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "statvfs"):

@@ -437,12 +437,12 @@ def _forget_fork() -> None:
 
 
 deferred: list[Callable[[], None]] = []
-"""What hooks of the parent have done when a fork has returned to the program: Python 3.13 counts threads
-after them, and would warn of a thread that one has started."""
+"""Tasks of the parent's hooks that run after the fork has returned to the program: Python 3.13 counts threads
+when the hooks have run, and would warn of one that a hook has started."""
 
 
 def run_deferred(*_: Any) -> int:
-    """Do what is in `deferred`; a thread that waits for one of them calls this, too."""
+    """Run the tasks in `deferred`; a thread that waits for one of them calls this as well."""
     while deferred:
         try:
             task = deferred.pop(0)

@@ -112,7 +112,7 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 
 
 # around a fork --------------------------------------------------------------------
-# Each step is a hook of its own, so that the others run where one raises.
+# Each step is a hook of its own, so that the others run if one raises.
 def _find_asynchronous() -> None:
     # the first step: finalizers that run here can still use the loops
     global _has_asynchronous

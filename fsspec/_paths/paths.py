@@ -93,8 +93,8 @@ def without_file_protocol(path: str, protocols: Iterable[str] = ("file", "local"
 
 
 def local_name(path: object, option: str) -> str:
-    """A path of this machine that is given as an option, as `open` takes it: ``~`` is the user's folder, and
-    ``file://`` is gone. Raises TypeError, which names the ``option``, where it is no path."""
+    """A local path that is given as an option, in the form that the built-in `open` takes: with ``~``
+    expanded, and without ``file://``. Raises TypeError, which names the ``option``, where it is no path."""
     text = stringify_path(path)
     if not isinstance(text, str):
         raise TypeError(f"{option} needs a path, a str or an os.PathLike, not {type_name(text)}")
@@ -135,7 +135,7 @@ def common_prefix(paths: Iterable[str]) -> str:
 
 
 def unequal(sources: Sequence[str], targets: Sequence[str]) -> str:
-    """What is wrong where there are not as many targets as sources."""
+    """The text of the error about unequal numbers of sources and targets."""
     (a, b) = (len(sources), len(targets))
     return f"{a} source{'s' * (a != 1)}, but {b} target{'s' * (b != 1)}"
 

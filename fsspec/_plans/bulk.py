@@ -128,7 +128,7 @@ def pipe(
     contents: Mapping[str, ReadableBuffer | None] = {path: value} if isinstance(path, str) else path
     if not isinstance(contents, Mapping):
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
-    # in the order given: of two names of one file the last one has its say
+    # in the order given: if two names are of one file, the last contents stay
     strip = (lambda p: p) if fs.async_impl else fs._strip_protocol
     callback, kwargs = split_callback(kwargs)
     calls = [call("pipe_file", strip(p), data, **kwargs) for p, data in contents.items()]

@@ -1,6 +1,6 @@
 """Batches of transfers, of one file each: their callbacks, and what a failed download leaves.
 
-A failed download leaves no file, and one that was there as it was; folders that were made for it stay.
+After a failed download there is no file, or the old one unchanged; folders that were made for it stay.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
     wrap: Callable[[Iterable[Any]], Iterable[Any]] | None = None
-    """The callback's, which counts them as they begin: that of transfers that block, as upstream's."""
+    """The ``wrap`` of the callback, which counts transfers as they begin; only blocking ones, as upstream."""
 
     def __init__(self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: Options) -> None:
         self.name = name

@@ -179,10 +179,12 @@ def _to_raise(
     batch_size: int | None,
     given: Sequence[str],
 ) -> Plan:
-    """Answers without what is no failure: folders that are only names, which cannot be copied and need not
-    be; and missing sources, if those are ignored. The error of a file that is there is about its target: it
-    is raised, but for what was found below one of the paths ``given``, as upstream. Of a missing source
-    nothing is asked where the error names no other file."""
+    """The answers without those that are no failures: of folders that exist as prefixes only, which need not
+    be copied; and of missing sources, if those are ignored.
+
+    A FileNotFoundError about a source that exists is about its target, and is raised, except for sources that
+    were found below one of the paths ``given``, as upstream. Whether a source exists is only asked if the
+    error names another file."""
     if not (recursive or ignore_missing):
         return answers
     missing = [i for i, answer in enumerate(answers) if isinstance(answer, FileNotFoundError)]
@@ -213,10 +215,10 @@ def mv(
     maxdepth: Depth = None,
     callback: Callback | str | None = None,
 ) -> Plan:
-    """Move within a filesystem; see ``AbstractFileSystem.mv``. Nothing is removed that was not copied, nor
-    what a copy was put into."""
+    """Move within a filesystem; see ``AbstractFileSystem.mv``. Nothing is removed that was not copied, or
+    that a copy was made in."""
     path1, path2 = path_texts(path1), path_texts(path2)
-    # pairs: of a folder among them what is in it is not copied
+    # pairs: the contents of folders among them are not copied
     one_by_one = isinstance(path1, list) and isinstance(path2, list)
     if (
         path1 == path2
@@ -380,7 +382,7 @@ def put(
     batch_size: int | None = None,
 ) -> Plan:
     """Upload; see ``AbstractFileSystem.put``."""
-    # the local side is a filesystem as well; its layer is below this one, so that it is asked for by name
+    # the local filesystem is in a later layer, so it is found by its name
     from fsspec.registry import get_filesystem_class
 
     callback = Callback.as_callback(callback)

@@ -112,7 +112,7 @@ class Contents:
     def _fsspec_text_options(
         self, encoding: str | None, errors: str | None, newline: str | None
     ) -> dict[str, Any]:
-        """What `open` is given for text: by one that knows none of these only those that are set."""
+        """The text options for `open`: all of them, or only those that are set if `open` is overridden."""
         options = {"encoding": encoding, "errors": errors, "newline": newline}
         if is_default(self.open):
             return options

@@ -1,9 +1,9 @@
 """A blocking filesystem as an awaitable one: each operation runs in a thread.
 
 Operations on one path, and those that the blocking filesystem may do better as a whole
-(listing trees, copying, removing), are its own. Bulk reading and writing is as well where its
-class has a method of its own for that; else it is done by the plans of `AsyncFileSystem`, so
-many threads at a time, and gives what a blocking filesystem gives.
+(listing trees, copying, removing), are its own. So are bulk reads and writes that its class
+overrides; all others are done by the plans of `AsyncFileSystem`, in several threads, with the
+results of a blocking filesystem.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _WRAPPED = (
 """Operations that are the blocking filesystem's own."""
 
 _BULK = "cat cat_ranges expand_path get pipe put sizes".split()
-"""Those that are its own where its class overrides them."""
+"""Operations that are the blocking filesystem's own if its class overrides them."""
 
 _MOST = 32
 """Threads at once: more than the loop has by default."""
 
 _AT_ONCE = 0.001
-"""Seconds after which what one thread makes is made by several."""
+"""Seconds that one thread may take for a batch before other threads are started."""
 
 _DIRECT = ("checksum created lexists modified mv sign stats touch ukey").split()
-"""Those of them that have no awaitable form; the base class's would know less, or do nothing."""
+"""Operations that have no awaitable form; those of the base class would know less, or do nothing."""
 
 
 def async_wrapper(

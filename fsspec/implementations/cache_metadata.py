@@ -90,9 +90,10 @@ class CacheMetadata:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep others, threads and processes, from saving to the folder that is written meanwhile.
+        """Keep other threads and processes from saving to the written folder meanwhile.
 
-        What an entry says of its file holds as long as that, and for whoever has it open.
+        Within this context the entries agree with their files. Who has a file open can rely on its entry
+        afterwards as well.
         """
         with self.lock:
             self._lock_depth += 1
@@ -505,7 +506,7 @@ def _is_entry(detail: object) -> bool:
 
 
 def _are_blocks(detail: Any) -> bool:
-    """Whether an entry of a copy in blocks says which of them there are."""
+    """Whether an entry lists the blocks of a copy, and in a valid form."""
     if not isinstance(detail, dict):
         return False
     blocks, size, blocksize = detail.get("blocks"), detail.get("size"), detail.get("blocksize")

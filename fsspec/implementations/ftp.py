@@ -372,7 +372,7 @@ class FTPFileSystem(ServerFileSystem):
 
     # writing ----------------------------------------------------------------------
     def _send_parts(self, command: str, path: str, parts: Iterable[Any], start: int = 0) -> None:
-        """Send a part of a file; what is there of it is removed if that fails, but for appending."""
+        """Send a part of a file. If that fails the file is removed, unless it was appended to."""
         link = self._server_link  # in a child that is forked in between, ``self`` has another
         try:
             link.upload(f"{command} {path}", parts, start)

@@ -303,7 +303,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         return self._whole_body(url, options)[start:end]  # no part of a compressed form can be read alone
 
     def cat_ranges(self, paths: list[str], *args: Any, **kwargs: Any) -> list[Any]:
-        """The bytes of ranges; those of one file are all of the same version of it."""
+        """The bytes of ranges. All ranges of a file are read from the same version of it."""
         kwargs.pop("batch_size", None)  # they are asked for one after the other
         with answers.one_version():
             return super().cat_ranges(paths, *args, **kwargs)

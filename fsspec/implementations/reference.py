@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 
 _LISTING = ("ls", "info", "isdir", "walk")
-"""Operations of which `find` is made where a program has one of its own."""
+"""Operations that `find` uses if a program overrides one of them."""
 
 __all__ = [
     "LazyReferenceMapper",

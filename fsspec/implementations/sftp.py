@@ -121,8 +121,8 @@ class SFTPFileSystem(ServerFileSystem):
             self._raise_refused(error, path, making)
 
     def _raise_refused(self, error: OSError, path: str, making: bool = False) -> NoReturn:
-        """Raise what a refusal means; where it does not say ("Failure"), look at what there is. An error that
-        is no refusal, but a lost connection, is raised as it is."""
+        """Raise the error that a refusal means; after one without a reason ("Failure") ask what is at the
+        path. A lost connection is no refusal, and its error is raised as it is."""
         if isinstance(error, (ConnectionError, TimeoutError)):
             raise error
         text = f"refused by the SFTP server: {error.strerror or error}"

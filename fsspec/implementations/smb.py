@@ -117,8 +117,8 @@ class SMBFileSystem(ServerFileSystem):
         }
 
     def _connect_link(self) -> None:
-        """Have `_connect` connect. One that is overridden may do so in smbclient's own cache: what it makes
-        there is this instance's, and it does not find what others have made there, here or in a parent."""
+        """Have `_connect` connect. An override may use smbclient's global cache: it finds no connections of
+        others there, and those that it makes are this instance's."""
         if not self._has_own_connect():
             self._connect()
         else:

@@ -3,8 +3,8 @@
 `zipfile` does the format.  The directory of an archive is read once, as it is opened; a
 listing is made of it when first asked for, and a member is opened without one.
 
-An archive is either read or written.  One of this machine that is added to is copied, and the
-copy replaces it when it is closed: whatever happens meanwhile, there is a whole archive.
+An archive is either read or written.  To add to a local one it is copied, and the copy replaces it
+when it is closed: at any time there is a whole archive.
 
 Forks: see `_archive.files`.
 """

@@ -554,8 +554,8 @@ def _paths_in(given: list[Any]) -> Iterator[str]:
 
 
 def copies_in_table(cache: Cache, path: str, uid: str | None) -> Iterator[tuple[dict[str, Any], str]]:
-    """The entries and local paths of copies of a path; where the table's class has a `check_file` of its own,
-    what that finds. ``uid``: as of `CacheMetadata.lookup`."""
+    """The entries and local paths of copies of a path; if the table's class overrides `check_file`, the one
+    that it finds. ``uid``: as of `CacheMetadata.lookup`."""
     table = cache._metadata
     if type(table).check_file is CacheMetadata.check_file:
         yield from table.lookup(path, cache, uid)

@@ -59,7 +59,7 @@ class FetchedCopies(PendingFileSystem):
                 yield fn
 
     def _checked_copies(self, path: str, uid: str | None = None) -> Iterator[str]:
-        """As `_copy_paths`; where a subclass checks by a method of its own, what that finds."""
+        """As `_copy_paths`; if a subclass overrides the check, the copy that its method finds."""
         if self._own_check is None:
             yield from self._copy_paths(path, uid)
             return

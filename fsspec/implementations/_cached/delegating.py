@@ -1,12 +1,12 @@
 """Operations that a cache delegates to its target.
 
-`DELEGATED` says of each such operation whether it changes what is at a path, so that copies
-of it are out of date afterwards.  The methods are made of that table.  What the target has
-beyond the common interface, awaitable methods among it, is reached by attribute access.
+`DELEGATED` lists these operations, and which of them change a file, so that its copies are out of
+date afterwards.  The methods are made from that table.  Other methods of the target, such as its
+awaitable ones, are reached by attribute access.
 
-Cache classes written for upstream may have a ``__getattribute__`` that returns the attributes that it lists
-from the cache, and all others from the target, which lacks the private attributes of this package's caches or
-has others of those names. `guard` has it look up only public names and private ones of upstream's caches.
+Cache classes written for upstream may have a ``__getattribute__`` that takes a list of names from the cache,
+and all others from the target. The target does not have the private attributes of this package's caches, or
+has different ones of the same names. `guard` keeps such a method from looking those up.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def has_own(cache: object, *names: str) -> bool:
 
 
 def guard(cls: type) -> None:
-    """Wrap the ``__getattribute__`` of a class so that names of this package alone bypass it."""
+    """Wrap the ``__getattribute__`` of a class so that names that only this package has bypass it."""
     theirs: Any = cls.__getattribute__
     if theirs is object.__getattribute__ or hasattr(theirs, "_guards_caches"):
         return

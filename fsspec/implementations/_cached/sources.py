@@ -66,7 +66,7 @@ class Source:
 
 
 def named_for(name: str, note: str) -> str:
-    """The name of a copy, a digest of its path, as that of the copy from one source."""
+    """The name of a copy, which is a digest of its path, changed to one for a certain source."""
     return sha256(f"{name} {note}".encode()).hexdigest()
 
 
@@ -82,7 +82,7 @@ def _described(fs: AbstractFileSystem) -> tuple[str, dict[str, Any]]:
 
 
 def _where(options: dict[str, Any]) -> dict[str, Any]:
-    """What options, and those within them, say of where files are."""
+    """The options, nested ones included, that say where files are."""
     behind = options.get("fs")
     protocol = protocols_of(behind)[0] if isinstance(behind, AbstractFileSystem) else None
     protocol = options.get("target_protocol") or protocol
@@ -99,7 +99,7 @@ def _where(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(name: str, value: Any, protocol: Any) -> Any:
-    """One such option, without credentials, as what JSON can hold."""
+    """The value of such an option without credentials, in a form for JSON."""
     if isinstance(value, AbstractFileSystem):
         return _described(value)
     # an open file, or an `OpenFile`

@@ -1,10 +1,9 @@
 """Reading one large file over several connections, where a filesystem is set to.
 
-The first request is for the first part, and its answer gives the size. A file that is no longer
-costs nothing more; of a longer one the other parts are asked for while the first still comes, so
-many at a time as the filesystem's ``max_concurrency`` says. All answers have to be about the
-version of the file that the first one was about, and each body as long as its part. Whoever calls
-repeats the whole where that is asked for.
+The first request is for the first part, and its answer gives the size. A shorter file needs no
+other request; the further parts of a longer one are requested while the first still arrives, up to
+the filesystem's ``max_concurrency`` at a time. All answers have to be of the same version of the
+file, and each body as long as its part. Repeating the whole after an error is left to the caller.
 
 Everything runs on the loop of the filesystem. What one part raises cancels the others.
 """
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
     from fsspec.implementations.http import HTTPFileSystem
 
 PART = 4 * 2**20
-"""Bytes of a part; what comes of it is put where it belongs at once."""
+"""Bytes of a part."""
 MANY = 2 * PART
-"""Bytes that a read of an open file is longer than which is split."""
+"""A read of an open file is split if it is longer than so many bytes."""
 AHEAD = 10 * 2**20
 """Bytes that are fetched ahead in an open file for each connection: two fetches of the prefetcher's."""
 
@@ -115,7 +114,7 @@ async def gather(
         nonlocal into
         stop = end if size is None else size if end is None else min(end, size)
         if stop is not None:
-            into = preallocated(stop - begin)  # so that what comes is put where it stays
+            into = preallocated(stop - begin)  # so that each part is received in its place
             into.write(head)
 
     return into.getvalue() if await read_in_parts(fs, url, start, end, known, options, put, on_size) else None

@@ -39,7 +39,7 @@ def send(
     except TypeError as error:
         check_options(error, type(session).request, options, type(fs), url)
         raise
-    except OSError as error:  # as those of requests are, which is not there in a browser
+    except OSError as error:  # the base of the errors of requests, which is not installed in a browser
         name_timeout(error, url)
         raise
 

@@ -131,7 +131,7 @@ def uploading(
     """What sends a file of this machine.
 
     ``lpath``: a path or an open binary file.
-    ``also``: the client's class of errors that one about the file is of as well.
+    ``also``: a class of the client's errors; an error about the file is raised as one of it, too.
     """
     if isfilelike(lpath):
         callback.set_size(getattr(lpath, "size", None))

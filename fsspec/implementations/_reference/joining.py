@@ -211,8 +211,8 @@ def ends_there(part: Part, got: int, size: int | None) -> bool:
 
 
 def missing(key: str, error: KeyError, references: object = None) -> FileNotFoundError:
-    """The error for a key without a reference; a second argument of KeyError says why. Of ``references`` that
-    are in memory it says what is there, where its text is asked for."""
+    """The error for a key without a reference; a second argument of KeyError says why. With ``references``
+    that are in memory its text names similar keys, which are looked for only when the text is asked for."""
     why, made = error.args[1:], FileNotFoundError(key)
     if why:
         made = FileNotFoundError(f"{key}: {why[0]}")

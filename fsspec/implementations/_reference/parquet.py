@@ -224,7 +224,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             raise FileExistsError(
                 f"{redact_url(root)!r} holds other files than references; choose or empty a folder"
             )
-        # from here on there are no arrays, whatever becomes of the tables of those that were there
+        # this removes the arrays; whether their tables can be removed does not matter then
         put_whole(fs, metadata, json.dumps({"metadata": {}, "record_size": record_size}).encode())
         for path in before:
             if path.rstrip("/") != metadata:

@@ -1,9 +1,8 @@
 """Reading references: the part of the filesystem that fetches targets.
 
 One reference is read by one request.  Many are planned by `ReadPlan`, and each block of the
-plan is fetched by the filesystem of its target: those that are awaitable concurrently, within
-the batch size; those that block from the caller's thread, or in a loop from one of its
-helpers.
+plan is fetched by the filesystem of its target. Awaitable ones are asked concurrently, within the
+batch size; blocking ones in the caller's thread, or from an event loop in a helper thread.
 """
 
 from __future__ import annotations

@@ -265,7 +265,7 @@ class FTPLink(ClientLink):
 
     def _put_back(self, ftp: ftplib.FTP) -> None:
         if self.ftp is not None:
-            self.close()  # that of an operation within this one
+            self.close()  # the connection that an operation within this one has made
         self.ftp = ftp
 
     # what is done with it ---------------------------------------------------------

@@ -126,10 +126,10 @@ class FilesLink(OwnedLink):
         self._user: int | None = None  # the thread that makes a request
 
     def exclusive(self, request: Callable[[], T]) -> T:
-        """Perform a request with the lock held; before and after it what was postponed is done.
+        """Perform a request with the lock held; postponed tasks are done before and after it.
 
-        No context manager: of one that is written in Python nobody would do the end, where an interrupt comes
-        as it begins.
+        It is no context manager: if an interrupt came within the ``__enter__`` of one that is written in
+        Python, its ``__exit__`` would never run.
         """
         with self.lock:
             outer = self._user
@@ -197,7 +197,7 @@ class FilesLink(OwnedLink):
 
 
 class _Unraisable:
-    """Has an error told as those of finalizers are, at once."""
+    """Reports an error as the interpreter reports those of finalizers, at once."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -207,8 +207,8 @@ class _Unraisable:
 
 
 def interrupt_in(error: BaseException) -> BaseException | None:
-    """The interrupt that ``error`` is, or that a condition variable hides: where one comes as it waits, it
-    raises "release unlocked lock" in place of that. None for other errors."""
+    """The interrupt that ``error`` is, or hides: a condition variable that is interrupted as it waits raises
+    "release unlocked lock" instead. None for other errors."""
     if not isinstance(error, Exception):
         return error
     hidden = error.__context__ if isinstance(error, RuntimeError) else None

@@ -219,7 +219,7 @@ class SFTPLink(ClientLink, FilesLink):
 
     def _put_back(self, client: Any, sftp: Any) -> None:
         if self.sftp is not None:
-            self.close()  # that of an operation within this one
+            self.close()  # the connection that an operation within this one has made
         self.client, self.sftp = client, sftp
 
     def _close(self, remote: Any) -> None:
