@@ -52,7 +52,7 @@ def test_what_is_not_there(fs, path):
     assert not fs.exists(path)
 
 
-def test_what_is_missing_is_told_with_what_there_is(fs):
+def test_a_missing_member_is_told_with_similar_ones(fs):
     for path, reason in (
         ("a/bb", "is 'a/b' meant"),
         ("d", "is 'a/c/d' meant"),

@@ -553,7 +553,7 @@ def test_a_bulk_removal_alone_removes_files_as_well():
         (lambda fs: AbstractFileSystem().cp_file("a", "b"), "cp_file"),
     ],
 )
-def test_what_a_backend_has_not_is_named_as_its_author_writes_it(act, missing):
+def test_a_missing_attribute_of_a_backend_is_named_as_its_author_writes_it(act, missing):
     with pytest.raises(NotImplementedError, match=f"FileSystem .* has no {missing} of its own"):
         act(AsyncFileSystem())
 

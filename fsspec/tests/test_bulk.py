@@ -164,7 +164,7 @@ def test_several_files_are_written(fs):
         fs.pipe(["t/a"], b"")
 
 
-def test_of_two_names_of_one_file_the_last_one_is_written_last():
+def test_if_two_names_are_of_one_file_the_last_contents_stay():
     written = []
 
     class Aliased(DictFileSystem):

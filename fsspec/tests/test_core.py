@@ -90,7 +90,7 @@ def test_a_missing_package_is_named_with_how_to_install_it(protocol, hidden, adv
     assert __import__("re").search(advice, found), found
 
 
-def test_blocking_http_says_what_it_needs_where_it_is_used():
+def test_blocking_http_names_the_missing_package_when_it_is_used():
     """Its module can be imported without."""
     output = run(
         """

@@ -133,7 +133,7 @@ def test_metadata_of_upstream_over_this_package_is_a_problem_with_the_command_th
     assert "installed is fsspec 2026.9.0" in text and "--force-reinstall --no-deps" in text
 
 
-def test_where_uv_installed_it_the_command_is_one_of_uv(stage):
+def test_an_installation_by_uv_is_mended_by_a_command_of_uv(stage):
     folder = stage.distribution("fsspec", "2026.9.0")
     (folder / "INSTALLER").write_text("uv\n")
     text = stage.run(code=1).of("package", "problem")

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_child_that_is_as_it_should_be(there):
+def test_a_child_without_a_problem(there):
     """Also on systems without waitid."""
     run(f"""
         import os

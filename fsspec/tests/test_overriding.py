@@ -84,7 +84,7 @@ KINDS = [LocalFileSystem, CachingFileSystem, WholeFileCacheFileSystem, SimpleCac
 
 @pytest.mark.parametrize("derive", [swapping, swapping_open])
 @pytest.mark.parametrize("cls", KINDS)
-def test_contents_are_what_an_open_of_its_own_gives(cls, derive, tmp_path):
+def test_contents_come_from_an_overridden_open(cls, derive, tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"Some text")
     fs, a = over_local(derive(cls)), path.as_posix()
@@ -149,7 +149,7 @@ def test_remote_contents_go_through_an_open_of_its_own(ftp_server, sftp_server, 
 
 
 @pytest.mark.parametrize("cls", [LocalFileSystem, MemoryFileSystem, *KINDS[1:]])
-def test_whether_something_is_there_is_what_an_info_of_its_own_says(cls, tmp_path):
+def test_exists_asks_an_overridden_info(cls, tmp_path):
     class Alias(cls):
         cachable = False
 
@@ -200,7 +200,7 @@ def test_ftp_removes_by_a_method_of_its_own(name, ftp_server):
     assert fs.cat_file("/d/a") == b"1"
 
 
-def test_entries_over_ftp_are_those_of_an_ls_of_its_own(ftp_server):
+def test_entries_over_ftp_are_those_of_an_overridden_ls(ftp_server):
     class Repaired(FTPFileSystem):
         cachable = False
 
@@ -857,7 +857,7 @@ def test_ftp_removes_what_an_isfile_of_its_own_says_is_a_file(ftp_server):
     assert fs.cat_file("/a") == b"1"
 
 
-def test_sftp_asks_methods_of_its_own(sftp_server):
+def test_sftp_asks_overridden_methods(sftp_server):
     plain = SFTPFileSystem(**sftp_server.options)
     plain.mkdir("/d")
     plain.pipe_file("/d/a", b"1")
@@ -1039,7 +1039,7 @@ def test_the_folder_of_a_path_in_a_cache_is_the_target_s(cls, kind, tmp_path):
     assert store.cat_file("/r/a") == b"1"
 
 
-def test_what_is_asked_of_classes_can_be_asked_of_all_of_them():
+def test_classmethods_and_properties_stay_such_in_subclasses():
     """A classmethod of the base class is one in those below it, as upstream has them; so for properties."""
     changed = set()
     for cls in subclasses(AbstractFileSystem):
@@ -1073,7 +1073,7 @@ def subclasses(cls):
     return [c for c in found if ".tests." not in c.__module__]
 
 
-def test_parts_of_references_are_those_that_a_cat_file_of_its_own_gives(m):
+def test_parts_of_references_come_from_an_overridden_cat_file(m):
     class Own(ReferenceFileSystem):
         cachable = False
 
@@ -1089,7 +1089,7 @@ def test_parts_of_references_are_those_that_a_cat_file_of_its_own_gives(m):
     assert asyncio.run(fs._cat(["a", "b"])) == {"a": b"TEXT", "b": b"oTHER"}
 
 
-def test_parts_of_copies_are_those_that_a_cat_file_of_its_own_gives(m, tmp_path):
+def test_parts_of_copies_come_from_an_overridden_cat_file(m, tmp_path):
     """As of upstream's ``filecache``; its ``simplecache`` reads parts past that method."""
 
     class Own(WholeFileCacheFileSystem):
@@ -1228,7 +1228,7 @@ def test_ranges_of_caches_are_read_by_a_cat_file_of_its_own(cls, tree, tmp_path)
 
 
 @pytest.mark.parametrize("cls", CACHES[:2])
-def test_entries_of_caches_are_those_of_an_ls_of_its_own(cls, tree, tmp_path):
+def test_entries_of_caches_are_those_of_an_overridden_ls(cls, tree, tmp_path):
     fs = own(cls, ls=sized)(fs=MemoryFileSystem(), cache_storage=str(tmp_path))
     assert fs.info("/r/a")["size"] == 7 and fs.isfile("/r/a")
 

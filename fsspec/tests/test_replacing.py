@@ -459,7 +459,7 @@ def test_a_download_does_not_replace_what_may_not_be_written_to():
 
 
 @pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs users")
-def test_what_runs_as_its_owner_does_so_no_longer_after_somebody_else_wrote_it():
+def test_a_set_user_id_bit_is_gone_after_another_user_wrote_the_file():
     """As where the file is written in place, which is when the system takes the permission away."""
     program = """
         def in_transaction():

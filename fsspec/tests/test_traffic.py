@@ -249,7 +249,7 @@ def test_a_cache_counts_copies_that_were_there_and_logs_them(cache, http_server,
     assert lines == [f"{shown}: not in the cache", *[f"{shown}: in the cache"] * 2]
 
 
-def test_what_counts_nothing_says_whose_numbers_there_are_none_of(m, tmp_path, http_server):
+def test_stats_without_counters_have_the_process_id(m, tmp_path, http_server):
     nothing = {"pid": os.getpid()}
     assert m.stats() == fsspec.filesystem("file").stats() == nothing
     assert fsspec.filesystem("dir", path="/", fs=m).stats() == nothing

@@ -135,7 +135,7 @@ def test_copy_to_a_depth(fs):
     assert below(fs, "t/") == {"one": b"1", "two.txt": b"22"}
 
 
-def test_copy_of_what_is_not_there(fs):
+def test_copy_of_a_missing_file_raises(fs):
     for on_error in (None, "raise"):
         with pytest.raises(FileNotFoundError, match="r/none"):
             fs.copy("r/none", "t", on_error=on_error)
@@ -357,7 +357,7 @@ def test_mv_leaves_what_lies_deeper_than_it_copies(fs):
     }
 
 
-def test_mv_removes_by_a_method_of_its_own_what_it_copied():
+def test_mv_removes_its_sources_by_an_overridden_method():
     """A backend may have no other."""
     asked = []
 
@@ -607,7 +607,7 @@ def test_put_of_a_path_object_goes_into_the_target(fs, tmp_path):
     assert below(fs, "t") == {"/a": b"1"}
 
 
-def test_put_of_what_is_not_there(fs, tmp_path):
+def test_put_of_a_missing_file_raises(fs, tmp_path):
     with pytest.raises(FileNotFoundError):
         fs.put(f"{tmp_path}/none", "t")
 

@@ -249,12 +249,12 @@ def test_what_stands_on_one_can_be_awaited_in_a_child(files, opted):
     )
 
 
-def test_what_it_is_as_a_dict_has_the_protocol_of_what_it_wraps():
+def test_to_dict_of_a_wrapper_has_the_wrapped_protocol():
     fs = AsyncFileSystemWrapper(fsspec.filesystem("memory"))
     assert fs.to_dict()["protocol"] == "memory" and type(fs).from_json(fs.to_json()) == fs
 
 
-def test_cat_of_one_path_raises_as_that_of_what_it_wraps(m):
+def test_cat_of_one_path_raises_the_error_of_the_wrapped_filesystem(m):
     m.pipe("/a", b"1")
     fs = AsyncFileSystemWrapper(m)
     with pytest.raises(FileNotFoundError):

@@ -52,7 +52,7 @@ def test_members_of_one_name_in_two_archives(kind, archives, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
-def test_copies_of_one_name_are_read_only_as_what_they_are(kind, archives, m, tmp_path):
+def test_copies_with_one_name_are_not_taken_for_each_other(kind, archives, m, tmp_path):
     """Two archives, and two folders, of which another instance has replaced the copy."""
     options = {"cache_storage": str(tmp_path / "c"), "same_names": True}
     zips = [fsspec.filesystem(kind, target_protocol="zip", target_options={"fo": path}, **options)
@@ -71,7 +71,7 @@ def test_copies_of_one_name_are_read_only_as_what_they_are(kind, archives, m, tm
 
 
 @pytest.mark.parametrize("write", ["pipe", "open"])
-def test_what_is_written_is_no_copy_of_another_file_of_its_name(write, m, tmp_path):
+def test_a_written_file_is_no_copy_of_another_file_with_its_name(write, m, tmp_path):
     """Nor is a copy read that stands for it in the table under another name."""
 
     def put(fs, path, data):
@@ -155,7 +155,7 @@ def test_threads_that_replace_each_others_copies_read_their_own(instances, m, tm
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
-def test_the_list_of_copies_tells_those_of_one_path_apart(kind, archives, m, tmp_path, capsys):
+def test_the_list_of_copies_distinguishes_several_of_one_path(kind, archives, m, tmp_path, capsys):
     for path in archives:
         read(kind, f"zip://in/a.csv::{path}", tmp_path / "c")
     m.pipe_file("/p", b"memory")

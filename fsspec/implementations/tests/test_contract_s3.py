@@ -206,7 +206,7 @@ def test_an_object_that_changes_while_the_block_cache_reads_it_is_not_mixed(chan
 
 
 @pytest.mark.parametrize("listed", ["before", "after", "never"])
-def test_blocks_of_an_object_that_were_kept_are_of_the_version_that_is_there(listed, changing, tmp_path):
+def test_kept_blocks_of_an_object_are_of_its_current_version(listed, changing, tmp_path):
     from s3fs.utils import FileExpired
 
     fs, change = changing

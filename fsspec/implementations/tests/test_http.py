@@ -63,7 +63,7 @@ def asked(server):
 @pytest.mark.parametrize(
     "cache", [{}, *({"cache_type": name} for name in ("bytes", "readahead", "adaptive"))]
 )
-def test_threads_that_read_one_file_get_the_bytes_of_where_they_read(module, cache, url):
+def test_threads_that_read_one_file_get_the_bytes_at_their_own_positions(module, cache, url):
     """Each by the cache, which knows no position; that of the file is one for all."""
     with module(skip_instance_cache=True).open(url + "/big.bin", block_size=2**16, **cache) as f:
 
@@ -299,7 +299,7 @@ def test_a_download_is_one_request_and_counted(http_server, fs, url, tmp_path):
     assert out.getvalue() == b"alpha\nbeta\ngamma\n"
 
 
-def test_get_file_of_a_folder_that_is_not_there(http_server, fs, url, tmp_path):
+def test_get_file_of_a_missing_folder_raises(http_server, fs, url, tmp_path):
     """Though a name with a slash at its end stands for a folder, which would need no download."""
     for target in ("new/", "there/"):
         (tmp_path / "there").mkdir(exist_ok=True)

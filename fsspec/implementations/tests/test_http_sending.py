@@ -623,7 +623,7 @@ def test_a_range_that_ends_near_the_end_is_one_request(http_server, fs, url):
         assert [r.method for r in http_server.requests] == ["GET"] + ["HEAD"] * (start == 10_000)
 
 
-def test_a_part_of_what_is_only_there_compressed_is_cut_out_of_all_of_it(http_server, fs, url):
+def test_a_part_of_a_file_that_is_only_served_compressed_is_cut_out_of_the_whole(http_server, fs, url):
     """As objects of S3 with a Content-Encoding, whose ranges are those of the compressed form."""
     http_server.files["/f"] = data = b"0123456789" * 200
     http_server.fault("/f", gzip=True)

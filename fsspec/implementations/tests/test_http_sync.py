@@ -39,7 +39,7 @@ def url(http_server):
     return http_server.url
 
 
-def test_get_file_of_a_folder_that_is_not_there(fs, url, tmp_path):
+def test_get_file_of_a_missing_folder_raises(fs, url, tmp_path):
     with pytest.raises(FileNotFoundError, match="none/"):
         fs.get_file(url + "/none/", f"{tmp_path}/new/")
     assert os.listdir(tmp_path) == []

@@ -46,7 +46,7 @@ def test_listings_and_reading(path):
 
 
 @pytest.mark.parametrize("kind", ["gnutar", "zip", "cpio"])
-def test_of_members_of_one_name_the_last_counts(tmp_path, kind):
+def test_the_last_of_several_members_with_one_name_counts(tmp_path, kind):
     """As it is when an archive is unpacked."""
     path = str(tmp_path / "archive")
     with libarchive.file_writer(path, kind) as writer:

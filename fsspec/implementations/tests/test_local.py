@@ -811,7 +811,7 @@ def test_a_download_into_a_file_object_calls_the_callback(tmp_path):
     assert (out.getvalue(), reported.size, reported.value) == (b"12345", 5, 5)
 
 
-def test_discard_of_what_was_committed(fs, top):
+def test_discard_after_commit(fs, top):
     with fs.transaction:
         f = fs.open(f"{top}/new", "wb")
         f.write(b"1")

@@ -1133,7 +1133,7 @@ def test_all_references_are_found_without_a_listing_of_a_programs_own():
 
 
 @pytest.mark.parametrize("way", ["open", "cat", "cat_file", "info", "size", "ls"])
-def test_what_is_missing_is_told_with_what_is_there(way):
+def test_a_missing_key_is_told_with_similar_ones(way):
     fs = fsspec.filesystem("reference", fo={"data/one": b"1", "data/two": b"2"})
     told = "^data/tow: not in the references; is 'data/two' meant"
     with pytest.raises(FileNotFoundError, match=told) as caught:

@@ -340,7 +340,7 @@ def test_tables_of_no_sense(root, engine, content, capfd):
     assert isinstance(found["x/1.0"], ReferenceNotReachable) and found["x/4.0"] == b"\xffraw"
 
 
-def test_table_that_is_not_there(root, engine):
+def test_a_missing_table(root, engine):
     os.unlink(os.path.join(root, "x", "refs.0.parq"))
     fs = ReferenceFileSystem(root)
     with pytest.raises(FileNotFoundError, match="x/1.0: .*x/refs.0.parq"):

@@ -358,7 +358,7 @@ def test_a_repository_has_references_and_files(github_server):
 
 
 @pytest.mark.parametrize("way", ["info", "ls", "cat_file", "open"])
-def test_github_says_of_what_is_missing_what_is_there(github_server, way):
+def test_github_names_similar_paths_for_a_missing_one(github_server, way):
     fs = make("github", github_server)
     told = r"^sub/b\.bim: not in o/r at main; is 'sub/b\.bin' meant\?"
     with pytest.raises(FileNotFoundError, match=told) as caught:

@@ -158,7 +158,7 @@ def test_files_are_written_and_appended_to_in_blocks(server, fs):
     assert not fs.exists("/half")
 
 
-def test_what_was_there_stays_where_nothing_was_written(server, fs):
+def test_an_old_file_stays_if_nothing_was_written(server, fs):
     with socket.socket() as closed:  # nobody listens there
         closed.bind(("127.0.0.1", 0))
         place = f"http://127.0.0.1:{closed.getsockname()[1]}/"
