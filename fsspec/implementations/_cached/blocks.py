@@ -26,13 +26,19 @@ from fsspec.implementations._cached.base import Cache, copies_in_table
 from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations.cache_metadata import is_whole
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Offsets, Options
+    from fsspec.spec import AbstractFileSystem
 
 FOR_READING = ("block_size", "cache_options", "cache_type", "size")
 """Arguments of `open` without effect on local files, or on files written as a whole."""
+
+BLOCK_SIZES = ("block_size", "default_block_size", "blocksize")
+"""Options in which filesystems are given the size of the blocks of their files: those of HTTP and gcsfs, of
+s3fs, of adlfs."""
 
 
 class CachingFileSystem(Cache):
@@ -193,7 +199,7 @@ class CachingFileSystem(Cache):
             "time": time.time(),
             "uid": uid,
             "size": entry["size"],
-            "blocksize": block_size or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
+            "blocksize": block_size or _given_block_size(self.fs) or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
         }
         tag, modified = etag_of(entry), entry.get("Last-Modified")
         if tag or isinstance(modified, str):  # so that no blocks of another version are added
@@ -269,3 +275,12 @@ class CachingFileSystem(Cache):
         finally:
             close()
             self._keep_limits([f.cache_location] if f.cache_location else [])
+
+
+def _given_block_size(fs: AbstractFileSystem) -> int | None:
+    """The size of blocks, in bytes, that a filesystem behind a cache was made with; None without one. What it
+    takes by itself does not count: the 50 MiB of s3fs are for reading on, not for keeping."""
+    if isinstance(fs, DirFileSystem):
+        return _given_block_size(fs.fs)
+    given = (fs.storage_options.get(name) for name in BLOCK_SIZES)
+    return next((as_number("block_size", size, "bytes") for size in given if size), None)

@@ -245,6 +245,32 @@ def test_batches_of_files_in_blocks(http_server, tmp_path):
     assert c.cat_ranges([url, url], [1, 3], [2, 5], batch_size=1, on_error="raise") == [b"1", b"34"]
 
 
+@pytest.mark.parametrize("behind", ["http", "dir"])
+@pytest.mark.parametrize("awaited", [False, True])
+def test_blocks_have_the_size_that_the_filesystem_behind_was_given(http_server, tmp_path, behind, awaited):
+    http_server.files["/d/x"] = bytes(range(200)) * 10
+    target, path = fsspec.filesystem("http", block_size=100), http_server.url + "/d/x"
+    if behind == "dir":
+        target, path = fsspec.filesystem("dir", path=http_server.url + "/d", fs=target), "x"
+    c = fsspec.filesystem("blockcache", fs=target, cache_storage=str(tmp_path))
+    if awaited:
+        assert fsspec.asyn.sync(fsspec.asyn.get_loop(), c._cat_file, path, 1050, 1060) == bytes(range(50, 60))
+    else:
+        assert c.cat_file(path, 1050, 1060) == bytes(range(50, 60))
+    with c.open(path) as f:
+        assert f.blocksize == 100 and f.cache.blocks == {10}
+    c.pop_from_cache(path)
+    with c.open(path, block_size=150) as f:  # what is asked for the file goes before it
+        assert f.blocksize == 150
+
+
+@pytest.mark.parametrize("option", ["block_size", "default_block_size", "blocksize"])
+def test_each_name_of_a_block_size_is_heeded_behind_a_blockcache(tmp_path, option):
+    c = make("blockcache", WritableDictFileSystem(FILES, **{option: 10}), tmp_path)
+    with c.open(next(iter(FILES))) as f:
+        assert f.blocksize == 10
+
+
 def test_compressed_files_in_blocks(tmp_path):
     target = WritableDictFileSystem({"a.gz": gzip.compress(b"text" * 1000)})
     c = make("blockcache", target, tmp_path, compression="infer")
