@@ -31,9 +31,15 @@ def checks_file_version(fs: Any) -> bool:
 
     Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.
     """
+    # by what it has: a cache answers for what is behind it
+    return "local_expiry_check" in vars(filesystem_of_folder(fs))
+
+
+def filesystem_of_folder(fs: Any) -> Any:
+    """The filesystem in which the folders of ``dir`` lie; a filesystem of another kind as it is."""
     while {"fs", "path"} <= vars(fs).keys():
         fs = fs.fs
-    return "local_expiry_check" in vars(fs)  # by what it has: a cache answers for what is behind it
+    return fs
 
 
 class Contents:

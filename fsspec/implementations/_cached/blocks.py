@@ -18,7 +18,7 @@ from fsspec._paths.paths import folder_error
 from fsspec._paths.ranges import as_number, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.bulk import split_callback
-from fsspec._spec.contents import checks_file_version
+from fsspec._spec.contents import checks_file_version, filesystem_of_folder
 from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import shared_blocks
@@ -26,7 +26,6 @@ from fsspec.implementations._cached.base import Cache, copies_in_table
 from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations.cache_metadata import is_whole
-from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.spec import AbstractBufferedFile
 
 if TYPE_CHECKING:
@@ -280,7 +279,6 @@ class CachingFileSystem(Cache):
 def _given_block_size(fs: AbstractFileSystem) -> int | None:
     """The size of blocks, in bytes, that a filesystem behind a cache was made with; None without one. What it
     takes by itself does not count: the 50 MiB of s3fs are for reading on, not for keeping."""
-    if isinstance(fs, DirFileSystem):
-        return _given_block_size(fs.fs)
-    given = (fs.storage_options.get(name) for name in BLOCK_SIZES)
+    options = filesystem_of_folder(fs).storage_options
+    given = (options.get(name) for name in BLOCK_SIZES)
     return next((as_number("block_size", size, "bytes") for size in given if size), None)
