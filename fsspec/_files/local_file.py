@@ -57,12 +57,16 @@ class LocalRaw(io.RawIOBase):
     except while an inherited file is only being released.
     """
 
-    closed = False  # a plain attribute, since the buffer reads it at each call
+    __slots__ = ("closed",)  # the quickest to read, which the buffer does at each call
+    closed: bool
+    _fork_generation: int
     _descriptor_number = -1  # until it is constructed
+    _known_size = 0  # of the file, as it was last looked at
     _named_path: str | None = None  # for errors
     _kept_in: str | None = None  # the folder of the file, where it has another name until a transaction ends
 
     def __init__(self, fd: int, mode: str, at: int = 0) -> None:
+        self.closed = False
         self._descriptor_number = fd
         self._mode = mode
         own(self)
@@ -82,7 +86,9 @@ class LocalRaw(io.RawIOBase):
         return self.seekable() and ("r" in self._mode or "+" in self._mode)
 
     def writable(self) -> bool:
-        return self.seekable() and self._mode != "rb"
+        if self.closed:
+            raise ValueError(_CLOSED)
+        return self._mode != "rb"
 
     def seekable(self) -> bool:
         if self.closed:
@@ -95,15 +101,19 @@ class LocalRaw(io.RawIOBase):
         return count
 
     def readall(self) -> bytes:
-        left = os.fstat(self._descriptor_number).st_size - self._raw_position
-        out = os.pread(self._descriptor_number, max(left, 0) + 1, self._raw_position)
+        left = max(self._known_size - self._raw_position, 0)
+        out = os.pread(self._descriptor_number, left + 1, self._raw_position)
         self._raw_position += len(out)
-        if len(out) <= left:
-            return out  # it was cut meanwhile; else it may have grown, or is one of /proc, which say no size
-        return out + (super().readall() or b"") if out else out
+        if len(out) == left or not out:
+            return out
+        # it exceeds one system call, has changed, or is one of /proc, which say no size
+        self._known_size = os.fstat(self._descriptor_number).st_size
+        rest = self.readall() if self._raw_position < self._known_size else super().readall()
+        return out + (rest or b"")
 
     def write(self, data: ReadableBuffer) -> int:
-        if not is_mine(self) and not self._check_writer("write to"):
+        is_plainly_mine = hooks.ready[0] and self._fork_generation == hooks.generation  # without a call
+        if not is_plainly_mine and not self._check_writer("write to"):
             return memoryview(data).nbytes  # inherited data of the parent's buffer: dropped
         try:
             if "a" in self._mode:
@@ -151,14 +161,10 @@ class LocalRaw(io.RawIOBase):
         )
 
     def close(self) -> None:
-        if not self.closed:
-            try:
-                super().close()
-            finally:
-                self.closed = True
-                fd, self._descriptor_number = self._descriptor_number, -1  # another thread may close it, too
-                if fd >= 0:
-                    os.close(fd)
+        self.closed = True
+        fd, self._descriptor_number = self._descriptor_number, -1  # another thread may close it, too
+        if fd >= 0:
+            os.close(fd)
 
 
 _ADVICE = "Only the process that opened it may {} it; in this one, open the file anew"
@@ -219,14 +225,16 @@ def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
     raw._descriptor_number = new_descriptor(os.open, path, flags, 0o666)  # closed with it
     try:
         found = os.fstat(raw._descriptor_number)
-        if stat.S_ISDIR(found.st_mode):
+        file_type = stat.S_IFMT(found.st_mode)
+        if file_type == stat.S_IFDIR:
             raise folder_error(path)
     except BaseException:  # not only when the traceback is dropped
         raw.close()
         raise
-    if not stat.S_ISREG(found.st_mode):
+    if file_type != stat.S_IFREG:
         fd, raw._descriptor_number = raw._descriptor_number, -1
         return cast("io.BufferedIOBase", os.fdopen(fd, mode)), found.st_size
+    raw._known_size = found.st_size
     if kind[0] == "a":
         raw._raw_position = found.st_size
     return make(raw, min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))), found.st_size
@@ -235,7 +243,7 @@ def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
 _WHOLE = ((), (None,), (-1,))
 """Arguments of `read` that mean all that is left."""
 
-_DELEGATED = ("read", "read1", "readline")
+_DELEGATED = ("read", "read1", "readline", "seek", "tell")
 """Methods that a reader takes over from its buffer."""
 
 
@@ -293,13 +301,14 @@ class LocalFileOpener(io.IOBase):
         self._descriptor_number = new_descriptor(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(self._descriptor_number)
-            if stat.S_ISDIR(found.st_mode):
+            file_type = stat.S_IFMT(found.st_mode)
+            if file_type == stat.S_IFDIR:
                 raise folder_error(self.path)
         except BaseException:  # not only when the traceback is dropped
             LocalFileOpener.close(self)
             raise
         self.size: int = found.st_size
-        if not stat.S_ISREG(found.st_mode):
+        if file_type != stat.S_IFREG:
             fd, self._descriptor_number = self._descriptor_number, -1
             self.f = os.fdopen(fd, "rb")
 
@@ -320,6 +329,7 @@ class LocalFileOpener(io.IOBase):
         if self._descriptor_number < 0:
             raise ValueError(_CLOSED)
         raw = LocalRaw(-1, "rb", self._raw_position)
+        raw._known_size = self.size
         made = io.BufferedReader(raw, _BLOCK if self.size > _BLOCK else 2**16)
         raw._descriptor_number = self._descriptor_number
         try:
@@ -356,7 +366,7 @@ class LocalFileOpener(io.IOBase):
     def _open(self) -> None:
         """Open in any mode, with buffer, codec, and in a transaction a temporary name."""
         if self.autocommit or "r" in self.mode:
-            self.f, size = _open_buffered(self.path, self.mode)
+            self._buffered_file, size = _open_buffered(self.path, self.mode)
             if self.compression:
                 codec = compr[self.compression]
                 if self.mode == "rb":
@@ -431,11 +441,17 @@ class LocalFileOpener(io.IOBase):
         is_bare = self._buffered_file is None and self._descriptor_number >= 0
         return self._descriptor_number if is_bare else self.f.fileno()
 
-    def seek(self, *args: Any, **kwargs: Any) -> int:
-        return (self._buffered_file or self.f).seek(*args, **kwargs)
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if self._buffered_file is None and whence == 0 and type(offset) is int and offset >= 0:
+            if self._descriptor_number >= 0:
+                self._raw_position = offset  # no buffer yet
+                return offset
+        return (self._buffered_file or self.f).seek(offset, whence)
 
-    def tell(self, *args: Any, **kwargs: Any) -> int:
-        return (self._buffered_file or self.f).tell(*args, **kwargs)
+    def tell(self) -> int:
+        if self._buffered_file is None and self._descriptor_number >= 0:
+            return self._raw_position
+        return (self._buffered_file or self.f).tell()
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
         if self._buffered_file is not None:
@@ -464,13 +480,13 @@ class LocalFileOpener(io.IOBase):
             return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 
-    def write(self, *args: Any, **kwargs: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         if self._made_before_fork or not hooks.ready[0]:  # `is_mine`, without a call
             if self._inherited_writer() and is_dropping_writes():
-                return memoryview(args[0]).nbytes
+                return memoryview(data).nbytes
             self._check_writer("write to")
         try:
-            return (self._buffered_file or self.f).write(*args, **kwargs)
+            return (self._buffered_file or self.f).write(data)
         except ValueError:  # a closed file, perhaps of those that are never written to
             if not self.closed or self.writable():
                 raise
@@ -481,15 +497,16 @@ class LocalFileOpener(io.IOBase):
         return self.f.truncate(size)
 
     def flush(self) -> None:
-        if self.closed:
-            raise ValueError(_CLOSED)
-        if not self.writable():
+        f = self._buffered_file
+        if f is None or "r" in self.mode and "+" not in self.mode:
+            if self.closed:
+                raise ValueError(_CLOSED)
             return
         if self._made_before_fork or not hooks.ready[0]:  # as in `write`
             if self._inherited_writer() and is_dropping_writes():
                 return
             self._check_writer("flush")
-        (self._buffered_file or self.f).flush()
+        (self._buffered_file or f).flush()
 
     def _inherited_writer(self) -> bool:
         return not is_mine(self) and self.writable()
@@ -510,7 +527,7 @@ class LocalFileOpener(io.IOBase):
                 fd, self._descriptor_number = self._descriptor_number, -1
                 os.close(fd)
             return
-        if self._inherited_writer():
+        if (self._made_before_fork or not hooks.ready[0]) and self._inherited_writer():
             with dropping_writes():
                 self.f.close()
             return

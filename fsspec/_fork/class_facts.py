@@ -146,7 +146,8 @@ def facts_of(cls: type) -> Facts:
 
 def is_ours(cls: type) -> bool:
     """Whether a class is this package's own."""
-    return f"{cls.__module__}.".startswith("fsspec.")
+    module = cls.__module__
+    return module.startswith("fsspec.") or module == "fsspec"
 
 
 # filesystems ----------------------------------------------------------------------

@@ -145,8 +145,8 @@ class LocalFileSystem(AbstractFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        if type(path) is str and path.startswith("/") and not _WINDOWS:
-            return path.rstrip("/") or "/"
+        if type(path) is str and path[:1] == "/" and not _WINDOWS:
+            return path if path[-1] != "/" else path.rstrip("/") or "/"
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         posix: str = make_path_posix(without_file_protocol(url_text(path), protocols_of(cls)))
@@ -494,14 +494,9 @@ class LocalFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> IO[Any]:
-        if mode == "rb" and compression is None and not kwargs and is_default(self._open):
-            logger.debug("open %s as %s", path, mode)
-            path = self._strip_protocol(path)
-            try:
-                return cast("IO[Any]", LocalFileOpener(path, "rb", fs=self))
-            except FileNotFoundError as error:
-                _suggest_url(error, path)
-                raise
+        plain = compression is None and not kwargs and "b" in mode and (mode == "rb" or not self._intrans)
+        if plain and is_default(self._open):
+            return cast("IO[Any]", self._open(path, mode))
         return super().open(path, mode, block_size, cache_options, compression, **kwargs)
 
     @default
@@ -510,7 +505,7 @@ class LocalFileSystem(AbstractFileSystem):
     ) -> LocalFileOpener:
         path = self._strip_protocol(path)
         logger.debug("open %s as %s", path, mode)
-        if "r" not in mode:
+        if self.auto_mkdir and "r" not in mode:
             self._make_parent(path)
         try:
             return LocalFileOpener(path, mode, fs=self, **kwargs)

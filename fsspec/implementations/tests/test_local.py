@@ -894,6 +894,30 @@ def test_text_is_read_whole_without_a_buffer(tmp_path):
         f.buffer.seekable()
 
 
+@pytest.mark.skipif(not hasattr(os, "preadv"), reason="files are read by position")
+def test_what_exceeds_one_system_call_is_read_whole(fs, top, monkeypatch):
+    # Linux gives at most 2 GiB less a page at once
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, count, at: pread(fd, min(count, 3), at))
+    with fs.open(f"{top}/ten") as f:
+        assert f.read() == TEN
+        assert f.seek(2) == f.tell() == 2
+        assert f.read(1) + f.read() == TEN[2:]
+        assert f.read() == b""
+
+
+def test_a_file_that_changes_while_it_is_open_is_read_to_its_end(fs, top):
+    with fs.open(f"{top}/ten") as f:
+        assert f.read(1) + f.read() == TEN
+        with open(f"{top}/ten", "ab") as other:
+            other.write(TEN)
+        assert f.read() == TEN
+        os.truncate(f"{top}/ten", 5)
+        assert f.read() == b""
+        f.seek(0)
+        assert f.read() == TEN[:5]
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
 @pytest.mark.parametrize("mode", ["r", "rb"])
 def test_a_file_that_says_no_size_is_read_whole(mode):
