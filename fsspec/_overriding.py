@@ -39,7 +39,7 @@ def unlike_base(method: Callable[..., Result]) -> Callable[..., Result]:
 
 def is_default(method: object) -> bool:
     """Whether a function or a bound method is one that `default` marked."""
-    function = _function(method)
+    function = method.__func__ if type(method) is MethodType else method  # `_function`, without a call
     return function is not None and getattr(function, "__default__", None) is function
 
 

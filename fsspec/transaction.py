@@ -17,11 +17,10 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
-from fsspec._fork.owned import is_mine, own
 from fsspec._fork.written_files import close_layers
 from fsspec._paths.redaction import redact_url
 from fsspec._public import publish
@@ -106,7 +105,7 @@ class Transaction:
         self.fs: AbstractFileSystem | None = fs
         self.files: Any = self._no_files()
         self._inner_starts: list[int] = []  # how many files there were when each inner part began
-        own(self)
+        hooks.check()
         hooks.register(self)
 
     def __enter__(self) -> Transaction:
@@ -134,7 +133,8 @@ class Transaction:
     ) -> None:
         if self._inner_starts:
             before = self._inner_starts.pop()
-            if exc_type is not None and is_mine(self):
+            hooks.check()
+            if exc_type is not None and self.fs is not None:
                 inner = [self.files.pop() for _ in range(len(self.files) - before)]
                 _finish(inner, commit=False)
             return
@@ -169,8 +169,7 @@ class Transaction:
             the first that the ``commit`` of a file raised, which is dropped with those after it, or a
             ``discard``. A note names the files that were not stored.
         """
-        if not is_mine(self):
-            return
+        hooks.check()  # in a child it has neither files nor a filesystem from then on
         try:
             if self.files:
                 _finish(self.files, commit)
@@ -192,7 +191,8 @@ class Transaction:
         if fs is not None:
             fs._intrans = False
             fs._transaction = None
-            fs._fsspec_forget_changed()
+            if fs._invalidated_caches_in_transaction:
+                fs._fsspec_forget_changed()
 
 
 class FileActor:
@@ -224,7 +224,8 @@ class DaskTransaction(Transaction):
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction; see `Transaction.complete`."""
-        if not is_mine(self):
+        hooks.check()
+        if self.fs is None:  # in a child
             return
         try:
             (self.files.commit() if commit else self.files.discard()).result()
@@ -254,13 +255,13 @@ class Transactions:
         does not wait: ``put``, ``copy``, ``mv`` and ``rm``, and what a backend writes in a way of its own.
         """
         if self._transaction is None:
-            self._transaction = self.transaction_type(cast("AbstractFileSystem", self))
+            self._transaction = self.transaction_type(self)  # type: ignore[arg-type]  # it is part of one
         return self._transaction
 
     def start_transaction(self) -> Transaction:
         """Begin a transaction without a context; see `end_transaction`."""
         self._intrans = True
-        self._transaction = self.transaction_type(cast("AbstractFileSystem", self))
+        self._transaction = self.transaction_type(self)  # type: ignore[arg-type]  # as above
         return self.transaction
 
     def end_transaction(self) -> None:

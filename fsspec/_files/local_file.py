@@ -59,7 +59,6 @@ class LocalRaw(io.RawIOBase):
 
     __slots__ = ("closed",)  # the quickest to read, which the buffer does at each call
     closed: bool
-    _fork_generation: int
     _descriptor_number = -1  # until it is constructed
     _known_size = 0  # of the file, as it was last looked at
     _named_path: str | None = None  # for errors
@@ -112,8 +111,7 @@ class LocalRaw(io.RawIOBase):
         return out + (rest or b"")
 
     def write(self, data: ReadableBuffer) -> int:
-        is_plainly_mine = hooks.ready[0] and self._fork_generation == hooks.generation  # without a call
-        if not is_plainly_mine and not self._check_writer("write to"):
+        if not is_mine(self) and not self._check_writer("write to"):
             return memoryview(data).nbytes  # inherited data of the parent's buffer: dropped
         try:
             if "a" in self._mode:

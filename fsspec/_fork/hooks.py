@@ -85,12 +85,13 @@ class Registry:
 
     def __init__(self) -> None:
         self._refs: dict[_Ref, int] = {}  # and the generation in which each was added
+        # called back in C: an interrupt that falls into a callback of Python's is lost
+        self._forget_ref = self._refs.pop
 
     def add(self, obj: object) -> None:
         """Remember ``obj`` for as long as it lives; TypeError where it has no weak references."""
         known = self._find(obj) if weakref.getweakrefcount(obj) else None
-        # called back in C: an interrupt that falls into a callback of Python's is lost
-        self._refs[known or _Ref(obj, self._refs.pop)] = generation
+        self._refs[known or _Ref(obj, self._forget_ref)] = generation
 
     def _find(self, obj: object) -> _Ref | None:
         for ref in weakref.getweakrefs(obj):

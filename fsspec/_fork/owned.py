@@ -39,7 +39,10 @@ def is_mine(obj: object) -> bool:
     """
     if not hooks.ready[0]:
         hooks.check()
-    mine: bool = getattr(obj, "_fork_generation", hooks.generation) == hooks.generation
+    try:
+        mine: bool = obj._fork_generation == hooks.generation  # type: ignore[attr-defined]  # as `own` sets it
+    except AttributeError:
+        return True
     return mine
 
 

@@ -65,7 +65,7 @@ class Text(io.TextIOWrapper):
             if is_variant(type(self), _InheritedText):  # since the check: no hook had run
                 _InheritedText.close(self)  # type: ignore[arg-type]  # its class now
                 return
-        super().close()
+        io.TextIOWrapper.close(self)
 
 
 class _InheritedText(Variant):

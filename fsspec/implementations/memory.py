@@ -348,17 +348,14 @@ class MemoryFileSystem(AbstractFileSystem):
         compression: str | None = None,
         **kwargs: Any,
     ) -> IO[Any]:
-        if (
-            mode == "rb"
-            and compression is None
-            and not kwargs
-            and is_default(self._open)
-            and is_built_in(self.isfile)
-        ):
-            present = self.store.get(self._strip_protocol(path))
-            if present is not None:
-                logger.debug("open %s as %s", path, mode)
-                return _Reader(self, present.path, present)
+        if compression is None and not kwargs and "b" in mode and is_default(self._open):
+            if mode == "rb" and is_built_in(self.isfile):
+                present = self.store.get(self._strip_protocol(path))
+                if present is not None:
+                    logger.debug("open %s as %s", path, mode)
+                    return _Reader(self, present.path, present)
+            if not self._intrans or mode == "rb":
+                return self._open(path, mode)
         file = super().open(path, mode, block_size, cache_options, compression, **kwargs)
         if self._intrans and kwargs.get("autocommit") and type(file) is MemoryFile:
             file.commit()  # it is not the transaction's
