@@ -40,7 +40,7 @@ def is_mine(obj: object) -> bool:
     if not hooks.ready[0]:
         hooks.check()
     try:
-        mine: bool = obj._fork_generation == hooks.generation  # type: ignore[attr-defined]  # as `own` sets it
+        mine: bool = obj._fork_generation == hooks.generation  # type: ignore[attr-defined]  # see `own`
     except AttributeError:
         return True
     return mine
