@@ -395,7 +395,7 @@ def put(
     else:
         given: str | list[str] = lpath
         if isinstance(lpath, str):
-            given = _local_path(lpath) + ("/" if trailing_sep(lpath) and not lpath.strip("/") == "" else "")
+            given = _local_path(lpath) + ("/" if trailing_sep(lpath) and lpath.strip("/") != "" else "")
         here = get_filesystem_class("file")()
         sources, folders = yield local(_local_sources, here, given, recursive, maxdepth)
         if not sources:

@@ -52,9 +52,9 @@ class BasenameCacheMapper(AbstractCacheMapper):
 
     def __call__(self, path: str) -> str:
         parts = path.rsplit("/", self.directory_levels + 1)
-        if len(parts) == self.directory_levels + 2:
-            del parts[0]
-        elif not parts[0]:  # the slash that the path begins with
+        if (
+            len(parts) == self.directory_levels + 2 or not parts[0]
+        ):  # further folders, or nothing before a slash
             del parts[0]
         return self._joining_text.join(parts)
 

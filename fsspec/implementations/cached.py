@@ -175,8 +175,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         """
         if expiry_time is None or expiry_time <= 0:
             raise ValueError("simplecache has no expiry time of its own: give a number of seconds above 0")
-        self.storage
-        self._cache_folders.remove_older(time.time() - expiry_time)
+        self._settle_folders().remove_older(time.time() - expiry_time)
 
 
 def _beside(name: str) -> str:

@@ -51,11 +51,11 @@ from fsspec.implementations._http.responses import (
     InvalidURLError,
     TooManyRedirects,
     UnreachableError,
+    _file_info,
     _file_size,
     get_range,
     headers_of,
 )
-from fsspec.implementations._http.responses import _file_info as _file_info  # noqa: F401  # looked up here
 from fsspec.implementations._http.retrying import Retries, given_number
 from fsspec.implementations._http.sending import Sender, close_session, get_client
 from fsspec.implementations._http.transfers import CHUNK

@@ -166,14 +166,18 @@ class Cache(ChainedFileSystem):
     @property
     def storage(self) -> list[str]:
         """The folders of the copies; the last one is written."""
+        return self._settle_folders().paths
+
+    def _settle_folders(self) -> Folders:
+        """The folders; in a forked child with a temporary one of its own, made at the first use."""
         if not is_mine(self._cache_folders):
-            with self._metadata.lock:  # in a forked child a new temporary folder, on first use
+            with self._metadata.lock:
                 if not is_mine(self._cache_folders):
                     made = self._cache_folders.settle()
                     if made is not None:
                         self._metadata.add_folder(made)
                     own(self._cache_folders)
-        return self._cache_folders.paths
+        return self._cache_folders
 
     def _parent(self, path: str) -> str:
         return _parent_in(type(self), self.fs)(path)
@@ -349,13 +353,11 @@ class Cache(ChainedFileSystem):
 
     def cache_size(self) -> int:
         """Bytes of the folder that is written and of all that is in it."""
-        self.storage
-        return self._cache_folders.size()
+        return self._settle_folders().size()
 
     def clear_cache(self) -> None:
         """Remove all copies in the folder that is written."""
-        self.storage
-        self._cache_folders.empty()
+        self._settle_folders().empty()
         self._metadata.forget()
         self.load_cache()
 
@@ -426,14 +428,14 @@ class Cache(ChainedFileSystem):
         PermissionError
             if it is in a folder that is only read.
         """
-        self.storage
+        self._settle_folders()
         fn = self._metadata.pop_file(self._strip_protocol(path))
         if fn is not None:
             remove(fn)
 
     def _drop_copies(self, given: list[Any]) -> None:
         """Drop the copies of changed paths and of all that is below them."""
-        self.storage
+        self._settle_folders()
         for path in _paths_in(given):
             path = self._strip_protocol(path)
             self._note_change(path)

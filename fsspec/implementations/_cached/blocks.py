@@ -138,7 +138,7 @@ class CachingFileSystem(Cache):
     ) -> LocalCopy | BlockFile | None:
         """Open the copy of a file, whole or in part; None if there is none that can be used. ``uid``: the
         version on the target, if it is to be checked."""
-        self.storage
+        self._settle_folders()
         with self._metadata.alone():
             self._metadata.load()
             found = self._usable_entry(path, uid)
