@@ -183,6 +183,14 @@ def fs_behind(fs: Any) -> Any:
     return fs._fs_behind if hasattr(type(fs), "_fs_behind") else None
 
 
+def with_those_behind(fs: Any) -> list[Any]:
+    """A filesystem, the one that it wraps, and so on; see `fs_behind`."""
+    chain = [fs]
+    while (behind := fs_behind(chain[-1])) is not None:
+        chain.append(behind)
+    return chain
+
+
 def supported(
     fs: Any, name: str, options: Mapping[str, Any], optional: Container[str] | None = None
 ) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import errno
 import functools
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -31,6 +31,7 @@ _RUNS_AS = stat.S_ISUID | stat.S_ISGID
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _under_way: set[Any] = set()
 _in_place: set[str] = set()
+_without_folder: dict[int, Container[str]] = {}
 
 
 @contextmanager
@@ -46,6 +47,25 @@ def in_place(names: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         _in_place.difference_update(added)
+
+
+@contextmanager
+def making_folders(names: Container[str]) -> Iterator[None]:
+    """Within the block, the folder of a file of these names is made as the file is begun, where it is not there.
+
+    So that none is left of a download that ends before, for there is nothing to download.
+    """
+    _without_folder[id(names)] = names
+    try:
+        yield
+    finally:
+        _without_folder.pop(id(names), None)  # a child has none
+
+
+def _make_folder_for(path: str) -> None:
+    if any(path in names for names in list(_without_folder.values())):
+        with suppress(FileInTheWayError):  # which writing there raises
+            make_folder_of(path)
 
 
 def name_target(error: object, written: str | None, path: str) -> None:
@@ -89,8 +109,8 @@ class replacing:
 
     ``read_only``: also a file is replaced that may not be written to, where its folder allows that.
 
-    Raises IsADirectoryError if the path ends in a separator, and PermissionError for a file that may not be
-        written to.
+    Raises IsADirectoryError if the path ends in a separator (FileNotFoundError where the folder above is missing),
+        and PermissionError for a file that may not be written to.
     """
 
     __slots__ = (
@@ -124,7 +144,13 @@ class replacing:
         if not path:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         if trailing_sep(path):
+            try:
+                os.stat(os.path.join(os.path.dirname(os.path.abspath(path)), ""))
+            except OSError as error:
+                error.filename = path
+                raise
             raise folder_error(path)
+        _make_folder_for(path)
         direct = path in _in_place
         target, before = (path, None) if direct else _behind_links(path)
         try:
@@ -235,6 +261,7 @@ def write_whole(
     if path in _in_place and not exclusive:
         write(path)
         return
+    _make_folder_for(path)
     target, before = _behind_links(path)
     if exclusive and before is not None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
@@ -477,6 +504,7 @@ def _in_child() -> None:
         with suppress(ValueError):  # it was closed
             _redirect_to_null(f)
     _under_way.clear()
+    _without_folder.clear()
 
 
 hooks.at_fork(child=_in_child)

@@ -265,7 +265,7 @@ def find(
     path = fs._strip_protocol(path)
     found: dict[str, Any] = {}  # an entry, or {} of a file alone
     ask_top = withdirs and bool(path)
-    gone = False
+    gone = there = False  # what is known of a path without anything below it
 
     if overridden(fs, "walk"):
         for _, folders, others in (yield call("walk", path, maxdepth=maxdepth, detail=True, **kwargs)):
@@ -279,12 +279,12 @@ def find(
             below: list[str] = []
             for folder, listing in zip(level, answers):
                 entries = unless_absent(listing)
+                if not entries and not depth and getattr(fs, "_fsspec_lists_files", False):
+                    known = not any(replaced(fs, name) for name in ("ls", "info", "isfile"))
+                    gone = known and isinstance(listing, FileNotFoundError)
+                    there = known and entries == [] and getattr(fs, "_fsspec_files_list_nothing", False)
                 if entries is None and not depth:
                     ask_top = False  # there is no folder; perhaps a file
-                    gone = isinstance(listing, FileNotFoundError) and getattr(
-                        fs, "_fsspec_lists_files", False
-                    )
-                    gone = gone and not any(replaced(fs, name) for name in ("ls", "info", "isfile"))
                 for entry in entries or ():
                     name = entry["name"]
                     if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
@@ -294,6 +294,8 @@ def find(
                     found[name] = entry
             level = below
             depth += 1
+    if there:
+        found[path], ask_top = {}, False
     if ask_top and replaced_without(fs, "isdir", "info"):
         ask_top = yield call("isdir", path)
     if ask_top:  # after its listing, in which many backends remember it: then it costs no request

@@ -1,6 +1,7 @@
 """Batches of transfers, of one file each: their callbacks, and what a failed download leaves.
 
-After a failed download there is no file, or the old one unchanged; folders that were made for it stay.
+After a failed download there is no file, or the old one unchanged. Awaited downloads begin with the folders of
+all targets, which stay; blocking ones make a folder once there is something to put into it.
 """
 
 from __future__ import annotations
@@ -8,11 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from fsspec._files.replacing import file_state, make_folders, name_beside, name_target, take_place
+from fsspec._files.replacing import (
+    file_state,
+    make_folders,
+    making_folders,
+    name_beside,
+    name_target,
+    take_place,
+)
 from fsspec._fork.owned import is_mine, own
-from fsspec._overriding import fs_behind
 from fsspec._plans import Plan, call, local
 from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
@@ -100,11 +108,15 @@ class Transfers:
             self.callback.relative_update(1)
 
 
+folders_late: ContextVar[bool] = ContextVar("folders_late", default=False)
+"""Whether awaited downloads are made for a filesystem that blocks, and so without folders that they begin with."""
+
+
 class Downloads(Transfers):
     """Transfers to this machine: a failed one leaves no file, and an existing file unchanged."""
 
     making = True  # the folders of all targets, before the first download
-    one_by_one = False  # each folder is made right before its file is asked for
+    late = False  # else each folder is made right before its file is asked for; late: see `making_folders`
     beside_each = False  # whether a target that is there is written under another name
     prepared: Targets | None = None  # of the only group
 
@@ -113,7 +125,8 @@ class Downloads(Transfers):
         self.failed: list[str] = []
         own(self)
         try:
-            return (yield from super().run(fs, batch_size, return_exceptions))
+            with making_folders({target for _, target in self.pairs} if self.late else ()):
+                return (yield from super().run(fs, batch_size, return_exceptions))
         except GeneratorExit:  # the plan is left, and cannot ask for anything more
             self.finish()
             raise
@@ -132,7 +145,7 @@ class Downloads(Transfers):
         return answers
 
     def written_for(self, target: str) -> str:
-        if self.one_by_one:  # what is in the way of the folder is what the download will raise
+        if not (self.making or self.late):  # what is in the way of the folder is what the download will raise
             with suppress(FileExistsError, NotADirectoryError):
                 make_folders(os.path.dirname(target.rstrip("/")))
         return self.beside.get(target, target)
@@ -176,12 +189,10 @@ _WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementation
 """Modules of filesystems that never leave a partial download."""
 
 
-def writes_in_place(fs: Filesystem) -> bool:
-    """Whether a backend of another package writes downloads."""
-    while (behind := fs_behind(fs)) is not None:
-        fs = behind
-    name = "_get_file" if fs.async_impl else "get_file"
-    return not (getattr(type(fs), name).__module__ or "").startswith(_WHOLE)
+def writes_in_place(chain: list[Filesystem]) -> bool:
+    """Whether a backend of another package writes downloads; ``chain``: see `with_those_behind`."""
+    methods = [getattr(type(fs), "_get_file" if fs.async_impl else "get_file") for fs in chain]
+    return not all((method.__module__ or "").startswith(_WHOLE) for method in methods)
 
 
 def prepare_targets(pairs: list[tuple[str, str]], making: bool, beside_each: bool) -> Targets:

@@ -17,7 +17,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fsspec._overriding import overridden, replaced
+from fsspec._overriding import overridden, replaced, with_those_behind
 from fsspec._paths.paths import path_texts, trailing_sep, unequal
 from fsspec._paths.redaction import redact_paths, redact_url
 from fsspec._plans import Plan, call, local
@@ -28,6 +28,7 @@ from fsspec._plans.transfer_batches import (
     Downloads,
     Targets,
     Transfers,
+    folders_late,
     in_rounds,
     prepare_targets,
     writes_in_place,
@@ -343,8 +344,11 @@ def get(
     callback = Callback.as_callback(callback)
     rpath, lpath = path_texts(rpath), path_texts(lpath)
     ignore, prepared = on_error == "ignore", None
-    making = fs.async_impl and not getattr(fs, "_makes_local_folders", False)
-    beside_each = writes_in_place(fs) and not kwargs
+    chain = with_those_behind(fs)
+    theirs = writes_in_place(chain)
+    making = fs.async_impl and chain[-1].async_impl and not getattr(fs, "_makes_local_folders", False)
+    making = making and (theirs or not folders_late.get())
+    beside_each = theirs and not kwargs
     if isinstance(rpath, list) and isinstance(lpath, list):
         pairs = paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
     else:
@@ -356,7 +360,7 @@ def get(
         else:
             pairs = paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = Downloads("get_file", pairs, callback, kwargs)
-    transfers.making, transfers.one_by_one = making, not fs.async_impl
+    transfers.making, transfers.late = making, not making and not theirs
     transfers.prepared, transfers.beside_each = prepared, beside_each
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     raise_first(a for a in answers if not (ignore and isinstance(a, FileNotFoundError)))

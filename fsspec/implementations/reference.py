@@ -188,7 +188,6 @@ class ReferenceFileSystem(ReferenceReading):
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "reference"
-    _makes_local_folders = True  # a download does, once there is something to keep
     _fork_passes_on = True
     cachable = False
     references: Any
@@ -370,6 +369,10 @@ class ReferenceFileSystem(ReferenceReading):
         if any(replaced(self, name) for name in _LISTING):
             return await super()._find(path, maxdepth, withdirs, **kwargs)
         return await self._off_loop(self.find, path, maxdepth, withdirs, kwargs.get("detail", False))
+
+    @property
+    def _makes_local_folders(self) -> bool:
+        return not self.asynchronous  # upstream's blocking `get` makes none for what is not there
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Download files; see `AbstractFileSystem.get`. Of several folders each stays one; what is in one

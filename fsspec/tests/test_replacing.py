@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from fsspec._files.replacing import in_place, name_beside, replacing, take_place, write_whole
+from fsspec._files.replacing import in_place, making_folders, name_beside, replacing, take_place, write_whole
 from fsspec.implementations.local import LocalFileSystem
 
 OLD, NEW = b"old", b"n" * 5000
@@ -269,6 +269,37 @@ def test_what_is_no_bytes_leaves_the_old_file(folder, value):
         LocalFileSystem(skip_instance_cache=True).pipe_file(folder, value)
 
 
+def test_a_folder_for_a_download_is_made_as_the_file_is_begun(tmp_path):
+    names = {f"{tmp_path}/new/a", f"{tmp_path}/new/b", f"{tmp_path}/file/c"}
+    (tmp_path / "file").write_bytes(b"old")
+    with making_folders(names):
+        assert not os.path.exists(tmp_path / "new")
+        with replacing(f"{tmp_path}/new/a") as f:
+            f.write(b"a")
+        shutil.rmtree(tmp_path / "new")
+        write_whole(f"{tmp_path}/new/b", lambda target: open(target, "wb").close(), 0)
+        with pytest.raises(NotADirectoryError), replacing(f"{tmp_path}/file/c"):
+            pass
+        with pytest.raises(FileNotFoundError), replacing(f"{tmp_path}/other/a"):
+            pass
+    shutil.rmtree(tmp_path / "new")
+    with pytest.raises(FileNotFoundError), replacing(f"{tmp_path}/new/a"):
+        pass
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [("", IsADirectoryError), ("new/", IsADirectoryError), ("none/new/", FileNotFoundError)]
+    + [("file/new/", NotADirectoryError)],
+)
+def test_a_name_with_a_slash_at_its_end_is_no_file(name, kind, tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(kind) as caught, replacing(f"{tmp_path}/{name}"):
+        pass
+    assert caught.value.filename == f"{tmp_path}/{name}" and os.listdir(tmp_path) == ["file"]
+
+
 def test_a_name_that_is_written_in_place_has_no_other_beside_it(tmp_path):
     name = str(tmp_path / "private")
     seen = []
@@ -418,7 +449,7 @@ AS_NOBODY = """
         with suppress(FileNotFoundError):
             os.unlink(path)
         with open(path, "wb") as f:
-            f.write(b"old")
+            f.write(OLD)
         os.chmod(path, mode)
 
     def found():

@@ -106,14 +106,14 @@ class FetchedCopies(PendingFileSystem):
         arguments of `open`."""
         raise_first([self._on_target(self._fetch_copies([path], {}))[path]])
 
-    def _keep_written(self, path: str, part: str, fn: str) -> str:
-        """Put what was written where the copy of its path is; see `_finish_copies`.
+    def _keep_written(self, path: str, part: str, fn: str | None) -> str:
+        """Put what was written where the copy of its path is, ``fn``, if it is kept; see `_finish_copies`.
 
         The table is left as it is, as upstream does: a path without an entry is copied when it is read.
         """
         self._note_change(path)
         apart = self._has_table and self._metadata.location(path) not in (None, fn)
-        if self.compression is not None or self._shares_names or apart:
+        if fn is None or self.compression is not None or self._shares_names or apart:
             # copies are decompressed, and this need not be compressed; or the table does not say whose it is
             remove(part)
             self._drop_copies([path])

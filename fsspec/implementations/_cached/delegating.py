@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from fsspec._overriding import is_built_in, mark_built_in, unless_patched
 from fsspec._paths.paths import TAKING_ANY, trailing_sep
 from fsspec._plans.globbing import has_magic
+from fsspec._plans.transfer_batches import folders_late
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
             return base(self, *given, **kwargs)
         if name == "get" and not self.async_impl and has_own(self, "isdir", "info", "ls", "expand_path"):
             return base(self, *given, **kwargs)
+        token = folders_late.set(name == "get")
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
             if name != "get":
@@ -125,6 +127,7 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
                 _get_page(self, *given, **kwargs)
             return None  # as the method of caches
         finally:  # it may have been done in part
+            folders_late.reset(token)
             if changed:
                 self._drop_copies(_given(changed, given, kwargs))
 

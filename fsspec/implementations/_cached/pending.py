@@ -73,7 +73,7 @@ class LocalTempFile:
     """What writing the local file raised."""
     _was_written = False
     becomes: str | None = None
-    """The copy that the cache keeps of it, once it was uploaded."""
+    """The copy that the cache keeps of it, once it was uploaded; None for none, as of what `touch` makes."""
 
     def __init__(
         self,
@@ -365,7 +365,7 @@ class PendingFileSystem(CachingFileSystem):
             entry = self._pending_entry(p)
             if entry is not None:
                 found[p] = entry
-        return list(found.values()) if detail else [e["name"] for e in found.values()]
+        return list(found.values()) if detail else sorted(e["name"] for e in found.values())
 
 
 def uploading(files: list[LocalTempFile]) -> Plan:

@@ -218,6 +218,11 @@ class WholeFileCacheFileSystem(FetchedCopies):
             self._upload_files(files)
         callback.relative_update(len(contents))
 
+    def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
+        super().touch(path, truncate, **kwargs)
+        if self._intrans and isinstance(made := self.transaction.files[-1], LocalTempFile):
+            made.becomes = None  # nothing to keep
+
     # opening ----------------------------------------------------------------------
     @default
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fsspec._overriding import is_built_in
 from fsspec._paths.ranges import as_number
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http import parsing
@@ -28,6 +29,12 @@ class HTTPBase:
     _version_keys = ("ETag", "Last-Modified", "size")
     """What of an entry distinguishes versions, for caches that check files: `ukey` distinguishes URLs."""
     _as_requested = staticmethod(parsing.unescaped)
+    _ls_real: Any
+
+    @property
+    def _fsspec_files_list_nothing(self) -> bool:
+        """Whether a URL is there where ``ls`` gives no entries, so that nothing else is asked."""
+        return is_built_in(self._ls_real)
 
     def _set_up(
         self,

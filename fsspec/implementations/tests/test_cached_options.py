@@ -557,6 +557,21 @@ def test_what_is_written_in_a_transaction_appears_at_its_end(kind, target, tmp_p
 
 
 @pytest.mark.parametrize("kind", WHOLE)
+def test_a_file_that_is_touched_in_a_transaction_is_not_kept(kind, target, tmp_path):
+    c = make(kind, target, tmp_path)
+    assert c.cat("r/one") == b"1"
+    with c.transaction:
+        c.touch("r/one")
+        c.touch("r/new")
+        if kind == "simplecache":
+            names = c.ls("r", detail=False)
+            assert "r/new" in names and names == sorted(names)
+    assert target.files["r/one"] == target.files["r/new"] == b""
+    assert [name for name in listed(c) if name != "cache"] == []
+    assert c.cat(["r/one", "r/new"]) == {"r/one": b"", "r/new": b""}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
 def test_what_is_written_compressed_is_the_same_bytes_each_time(kind, target, tmp_path):
     """The header of gzip names the file: not by what its copy is called while it is written."""
     c = make(kind, target, tmp_path)

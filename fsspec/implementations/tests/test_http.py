@@ -101,6 +101,30 @@ def test_what_is_missing_is_asked_for_once_by_find(http_server, fs, url):
     assert len(http_server.requests) <= 5, "upstream sends four for the second"
 
 
+@pytest.mark.parametrize("module", [HTTPFileSystem, http_sync.HTTPFileSystem])
+@pytest.mark.parametrize("name", ["/small.txt", "/empty"])
+def test_a_file_is_found_by_the_request_that_would_list_it(module, name, http_server, url):
+    fs = module(skip_instance_cache=True)
+    for options in ({}, {"withdirs": True}, {"maxdepth": 1, "detail": True}):
+        http_server.clear()
+        assert list(fs.find(url + name, **options)) == [url + name]
+        assert [r.method for r in http_server.requests] == ["GET"]
+
+    class Lists(module):  # whatever is there
+        protocol = "lists"
+
+        if module is HTTPFileSystem:
+
+            async def _ls_real(self, url, detail=True, **kwargs):
+                return []
+        else:
+
+            def _ls_real(self, url, detail=True, **kwargs):
+                return []
+
+    assert Lists(skip_instance_cache=True).find(url + "/none") == []
+
+
 def test_folders_that_match_are_named_as_listed(http_server, fs, url, tmp_path):
     http_server.files["/top/"] = b"<a href='/top/dir/'>d</a> <a href='/top/file'>f</a>"
     http_server.files["/top/dir/"] = http_server.files["/top/dir"] = b"<a href='/top/dir/x'>x</a>"

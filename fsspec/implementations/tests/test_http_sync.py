@@ -445,3 +445,28 @@ def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs,
     http_server.fault("/folder/", status=404, methods=("GET",))
     with pytest.raises(FileNotFoundError):
         fs.info(url + "/folder/")
+
+
+@pytest.mark.parametrize("cache", [None, "simplecache", "filecache", "blockcache", "dir"])
+@pytest.mark.parametrize("blocking", [True, False])
+def test_what_is_missing_makes_no_folder_for_its_download(cache, blocking, fs, url, tmp_path):
+    if not blocking and cache in (None, "dir"):
+        pytest.skip("begins with its folders, as upstream's")
+    fs = fs if blocking else fsspec.filesystem("http", skip_instance_cache=True)
+    if cache is not None:
+        options = {"path": url} if cache == "dir" else {"cache_storage": str(tmp_path / "cache")}
+        fs = fsspec.filesystem(cache, fs=fs, **options)
+    base = "" if cache == "dir" else url + "/"
+    for source, target in (("none", "/new/x"), (["none"], "/new"), (["none", "none"], ["/new/a", "/new/b"])):
+        to = [f"{tmp_path}{t}" for t in target] if isinstance(target, list) else f"{tmp_path}{target}"
+        with pytest.raises(FileNotFoundError):
+            fs.get([base + s for s in source] if isinstance(source, list) else base + source, to)
+        assert {"cache"} >= set(os.listdir(tmp_path))
+    fs.get([base + "small.txt"], str(tmp_path / "new/sub"))
+    assert os.listdir(tmp_path / "new/sub") == ["small.txt"]
+
+
+def test_a_download_to_a_name_with_a_slash_below_nothing(fs, url, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        fs.get_file(url + "/small.txt", f"{tmp_path}/new/x/")
+    assert os.listdir(tmp_path) == []

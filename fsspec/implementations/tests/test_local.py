@@ -961,3 +961,25 @@ def test_a_pipe_is_uploaded(tmp_path, m):
             put(str(tmp_path / "pipe"), "/copy")
             assert written.result() == len(data)
         assert m.cat_file("/copy") == data
+
+
+@pytest.mark.parametrize("kind", ["file", "dir", "asyncwrapper", "simplecache", "filecache", "blockcache"])
+@pytest.mark.parametrize(
+    "rpath, lpath", [("none", "new/x"), ("none/x", "new/"), (["none"], "new"), (["none"], ["new/x"])]
+)
+def test_what_is_missing_makes_no_folder_for_its_download(kind, rpath, lpath, tmp_path):
+    (tmp_path / "a").write_bytes(b"data")
+    options = {"dir": {"path": "/"}, "asyncwrapper": {}, "file": {}}
+    options = options.get(kind, {"cache_storage": str(tmp_path / "cache")})
+    target = {"fs": LocalFileSystem(skip_instance_cache=True)} if kind != "file" else {}
+    fs = fsspec.filesystem(kind, **options, **target, skip_instance_cache=True)
+
+    def under(paths):
+        return [f"{tmp_path}/{p}" for p in paths] if isinstance(paths, list) else f"{tmp_path}/{paths}"
+
+    with pytest.raises(FileNotFoundError):
+        fs.get(under(rpath), under(lpath))
+    assert {"a", "cache"} >= set(os.listdir(tmp_path))
+    fs.get(under(["a"]), under(["new/x/y"]))
+    fs.get(under(["a"]), under("new/z"))
+    assert (tmp_path / "new/x/y").read_bytes() == (tmp_path / "new/z/a").read_bytes() == b"data"

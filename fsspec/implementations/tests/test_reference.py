@@ -1140,3 +1140,20 @@ def test_a_missing_key_is_told_with_similar_ones(way):
         getattr(fs, way)("data/tow")
     assert caught.value.args == ("data/tow",)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("rpath, lpath", [("none", "new/x"), (["none"], "new"), (["none"], ["new/x"])])
+def test_an_awaited_download_begins_with_its_folders(rpath, lpath, tmp_path):
+    to = [f"{tmp_path}/{p}" for p in lpath] if isinstance(lpath, list) else f"{tmp_path}/{lpath}"
+    blocking = fsspec.filesystem("reference", fo={"a": "data"}, skip_instance_cache=True)
+    with pytest.raises(FileNotFoundError):
+        blocking.get(rpath, to)
+    assert os.listdir(tmp_path) == []
+
+    async def get():
+        fs = fsspec.filesystem("reference", fo={"a": "data"}, asynchronous=True, skip_instance_cache=True)
+        await fs._get(rpath, to)
+
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(get())
+    assert os.listdir(tmp_path) == ["new"] and not os.path.exists(tmp_path / "new/x")
