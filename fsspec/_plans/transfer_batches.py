@@ -21,6 +21,7 @@ from fsspec._files.replacing import (
     take_place,
 )
 from fsspec._fork.owned import is_mine, own
+from fsspec._overriding import with_those_behind
 from fsspec._plans import Plan, call, local
 from fsspec._plans.listing import together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
@@ -64,7 +65,7 @@ class Transfers:
     def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
         """All of them; a list of what they return."""
         self.callback.set_size(len(self.pairs))
-        if not fs.async_impl:
+        if not with_those_behind(fs)[-1].async_impl:
             self.wrap = self.callback.wrap
         answers: list[Any] = []
         for self.pairs in in_rounds(fs, self.pairs):

@@ -21,14 +21,15 @@ from fsspec._error_notes import advise
 from fsspec._loop.batching import get_batch_size
 from fsspec._loop.driving import batch, drive_awaiting, perform_awaiting
 from fsspec._overriding import is_built_in, is_from_here, mark_built_in, unless_patched
-from fsspec._plans import bulk
+from fsspec._plans import bulk, transfers
 from fsspec.asyn import AsyncFileSystem, get_loop, running_async
+from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Contents, Offsets, StrPaths, T
+    from fsspec._paths.types import Contents, Depth, Offsets, StrPaths, T
 
 _WRAPPED = (
     "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size"
@@ -247,11 +248,21 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
             return super()._open(path, mode, *args, **kwargs)
         return self.sync_fs._open(path, mode, *args, **kwargs)
 
-    async def _get(self, *args: Any, **kwargs: Any) -> None:
-        await super()._get(*args, **kwargs)
+    async def _get(
+        self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK, maxdepth: Depth = None, batch_size: int | None = None,
+        on_error: str | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, kwargs, batch_size, on_error)
+        await drive_awaiting(self, plan, _perform)
 
-    async def _put(self, *args: Any, **kwargs: Any) -> None:
-        await super()._put(*args, **kwargs)
+    async def _put(
+        self, lpath: StrPaths, rpath: StrPaths, recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK, batch_size: int | None = None, maxdepth: Depth = None,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)
+        await drive_awaiting(self, plan, _perform)
 
     async def _pipe(
         self, path: Any, value: Any = None, batch_size: int | None = None, **kwargs: Any

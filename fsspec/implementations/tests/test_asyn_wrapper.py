@@ -1,6 +1,7 @@
 """Blocking filesystems as awaitable ones."""
 
 import asyncio
+import os
 import pickle
 import sys
 import threading
@@ -8,6 +9,7 @@ import threading
 import pytest
 
 import fsspec
+from fsspec.callbacks import Callback
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper, async_wrapper
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.tests.programs import run
@@ -304,3 +306,32 @@ def test_what_was_made_inside_a_loop_serves_threads_without_one(m):
         assert fs.cat("/a") == b"1"
     with pytest.raises(RuntimeError, match="cannot block"):
         AsyncFileSystemWrapper(m, asynchronous=True).cat("/a")
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_what_follows_a_failed_transfer_is_not_begun(awaited, files, m):
+    """As of the blocking filesystem, as long as the transfers are so short that one thread makes them."""
+    names = [f"{files}/{name}" for name in ("one", "none", "sub/two")]
+    fs = AsyncFileSystemWrapper(m, asynchronous=awaited)
+    for way, targets in (("put", ["/t/a", "/t/b", "/t/c"]), ("get", [f"{files}/new/{i}" for i in "abc"])):
+        sources = names if way == "put" else ["/t/a", "/none", "/t/a"]
+        with pytest.raises(FileNotFoundError):
+            asyncio.run(getattr(fs, f"_{way}")(sources, targets)) if awaited else getattr(fs, way)(
+                sources, targets
+            )
+    assert m.find("/t") == ["/t/a"] and os.listdir(f"{files}/new") == ["a"]
+
+
+def test_a_callback_counts_transfers_as_they_begin(files, m):
+    told = []
+
+    class Told(Callback):
+        def relative_update(self, inc=1):
+            told.append(inc)
+
+        def branched(self, *args, **kwargs):
+            told.append("file")
+            return super().branched(*args, **kwargs)
+
+    AsyncFileSystemWrapper(m).put([f"{files}/one"], ["/a"], callback=Told())
+    assert told == [1, "file"]
