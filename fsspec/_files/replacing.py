@@ -51,7 +51,7 @@ def in_place(names: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def making_folders(names: Container[str]) -> Iterator[None]:
-    """Within the block, the folder of a file of these names is made as the file is begun, where it is not there.
+    """Within the block, the folder of a file of these names is made as the file is begun.
 
     So that none is left of a download that ends before, for there is nothing to download.
     """
@@ -109,8 +109,8 @@ class replacing:
 
     ``read_only``: also a file is replaced that may not be written to, where its folder allows that.
 
-    Raises IsADirectoryError if the path ends in a separator (FileNotFoundError where the folder above is missing),
-        and PermissionError for a file that may not be written to.
+    Raises IsADirectoryError if the path ends in a separator (FileNotFoundError where the folder above is
+        missing), and PermissionError for a file that may not be written to.
     """
 
     __slots__ = (

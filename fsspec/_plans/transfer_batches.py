@@ -1,7 +1,7 @@
 """Batches of transfers, of one file each: their callbacks, and what a failed download leaves.
 
-After a failed download there is no file, or the old one unchanged. Awaited downloads begin with the folders of
-all targets, which stay; blocking ones make a folder once there is something to put into it.
+After a failed download there is no file, or the old one unchanged. Awaited downloads begin with the folders
+of all targets, which stay; blocking ones make a folder once there is something to put into it.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Transfers:
 
 
 folders_late: ContextVar[bool] = ContextVar("folders_late", default=False)
-"""Whether awaited downloads are made for a filesystem that blocks, and so without folders that they begin with."""
+"""Whether awaited downloads are those of a cache, which blocks: they do not begin with their folders."""
 
 
 class Downloads(Transfers):
