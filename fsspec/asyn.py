@@ -278,7 +278,7 @@ class AsyncFileSystem(AbstractFileSystem):
         path: str,
         maxdepth: Depth = None,
         topdown: bool = True,
-        on_error: str | Callable[[OSError], Any] = "omit",
+        on_error: str | Callable[[OSError], Any] = listing.OMIT_ABSENT,
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
         async for item in stream(self, listing.walk(self, path, maxdepth, topdown, on_error, **kwargs)):

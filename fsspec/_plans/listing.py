@@ -165,12 +165,17 @@ def listings(folders: list[str], kwargs: Options) -> PlanOf[list[Any]]:
     return together(calls, len(folders), return_exceptions=True)
 
 
+OMIT_ABSENT = "".join(("o", "mit"))
+"""The default of ``on_error``: equal to a caller's ``"omit"``, by which a folder is omitted whatever is the
+matter with it, but another object."""
+
+
 def walk(
     fs: Filesystem,
     path: str,
     maxdepth: Depth = None,
     topdown: bool = True,
-    on_error: str | Callable[[OSError], Any] = "omit",
+    on_error: str | Callable[[OSError], Any] = OMIT_ABSENT,
     *,
     detail: bool = False,
     **kwargs: Any,
@@ -182,7 +187,7 @@ def walk(
     # A backend's own walk is asked for each folder: it may leave out some. Not where walks are awaited:
     # one after the other they would lose the listings under way at the same time.
     recursive = overridden(fs, "walk") and not fs.async_impl
-    reported = {} if on_error == "omit" else {"on_error": on_error}
+    reported = {} if on_error is OMIT_ABSENT else {"on_error": on_error}
     own = {"topdown": topdown, "detail": detail, **reported, **kwargs}
     if recursive:
         own = supported(fs, "walk", own, (("topdown",) if topdown else ()) + (() if detail else ("detail",)))
@@ -252,6 +257,8 @@ def _coming(known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdep
 def _report(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
     if callable(on_error) and isinstance(error, OSError):
         on_error(error)
+    elif on_error == "omit" and on_error is not OMIT_ABSENT and isinstance(error, OSError):
+        pass
     elif on_error == "raise" or not is_absent(error):
         raise error
 

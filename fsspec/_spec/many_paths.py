@@ -35,7 +35,7 @@ class ManyPaths(Contents):
         path: str,
         maxdepth: Depth = None,
         topdown: bool = True,
-        on_error: str | Callable[[OSError], Any] = "omit",
+        on_error: str | Callable[[OSError], Any] = listing.OMIT_ABSENT,
         **kwargs: Any,
     ) -> Iterator[tuple[str, Any, Any]]:
         """Go through a tree, folder by folder.
@@ -55,7 +55,8 @@ class ManyPaths(Contents):
             second member in place, and those folders are left out
         on_error
             ``"omit"`` leaves out a folder that cannot be listed, ``"raise"`` raises,
-            and a callable is given the exception
+            and a callable is given the exception; where nothing is said, one that is not
+            there or may not be read is left out, and any other error raised
         **kwargs
             for `ls`; with ``detail=True`` the second and third member map names to entries
 

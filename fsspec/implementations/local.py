@@ -230,7 +230,7 @@ class LocalFileSystem(AbstractFileSystem):
         path: str,
         maxdepth: Depth = None,
         topdown: bool = True,
-        on_error: str | Callable[[OSError], Any] = "omit",
+        on_error: str | Callable[[OSError], Any] = listing.OMIT_ABSENT,
         **kwargs: Any,
     ) -> Iterator[tuple[str, Any, Any]]:
         if kwargs or not self._lists_itself:

@@ -218,6 +218,17 @@ def test_a_folder_that_cannot_be_listed_for_now_is_not_taken_for_an_empty_one(er
     reported = []
     assert [folder for folder, _, _ in fs.walk("r", on_error=reported.append)] == ["r", "r/sub", "r/empty"]
     assert reported == [error] * 2
+    for omitting in fs, OfAnotherDefault(fs):
+        assert [folder for folder, _, _ in omitting.walk("r", on_error="omit")] == ["r", "r/sub", "r/empty"]
+
+
+class OfAnotherDefault(Guarded):
+    def __init__(self, other):
+        super().__init__(other.files)
+        self.error = other.error
+
+    def walk(self, path, maxdepth=None, topdown=True, on_error="raise", **kwargs):
+        return super().walk(path, maxdepth, topdown, on_error, **kwargs)
 
 
 @pytest.mark.parametrize("code", [errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP])
