@@ -77,10 +77,10 @@ yielding: dict[str, dict[type, list[Any]]] = {}
 
 
 def follow_patches(name: str) -> None:
-    """Put what programs have put into base classes in the place of methods that yield to it, or those back.
+    """Let patches of base classes replace the methods that yield to them; undo it when a patch is removed.
 
-    The metaclass calls it for each name of `yielding` that is set on a class, or deleted. What a program has
-    put into the class itself stays.
+    The metaclass calls this for each name of `yielding` that is set on a class, or deleted. A patch of the
+    class itself stays.
     """
     for cls, place in list(yielding.get(name, {}).items()):
         own = place[0]
@@ -92,8 +92,8 @@ def follow_patches(name: str) -> None:
 
 
 def is_from_here(method: object) -> bool:
-    """Whether a member of a class is made by this package, not around one of its methods by
-    `functools.wraps`, which copies all but the globals."""
+    """Whether a member of a class is defined in this package. A program's wrapper of a method, made by
+    `functools.wraps`, is not: it has the program's globals."""
     function = _plain(method)
     return type(function) is FunctionType and _is_of_package(function.__globals__.get("__name__", ""))
 

@@ -7,7 +7,7 @@ own, which `Callback.branched` makes.  What a program sees of it is up to the ``
 to a subclass.
 
 Callbacks of awaitable filesystems are called on the thread of the event loop, one at a
-time; nothing here locks.  Where nobody wants to know, `DEFAULT_CALLBACK` is passed,
+time; nothing here locks.  Without a callback of the program, `DEFAULT_CALLBACK` is passed,
 which does as little as possible.
 """
 

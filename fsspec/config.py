@@ -43,8 +43,8 @@ _OWN_NAMES = frozenset({"FSSPEC_CONFIG_DIR"})
 _MAPPINGS = frozenset({"dict", "Mapping"})
 _LISTS = frozenset({"list", "tuple", "Iterable"})
 _sources: dict[tuple[str, str, str], str] = {}
-"""Where options stand that are text, by protocol, name and that text; protocols that are text themselves have
-no name."""
+"""The place (variable or file) of each option whose value is text: by protocol, name and value. The name is
+empty if the whole value of a protocol is text."""
 
 
 def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.environ) -> None:

@@ -29,9 +29,8 @@ __all__ = [
 class AccessRefusedError(PermissionError):
     """A request was refused, so that nothing is known of what lies at the path.
 
-    A `PermissionError` of another class comes from a store whose listing of the parent
-    shows the folder; such a folder is left out of walks, searches and patterns, where
-    this error is raised.
+    Walks, searches and patterns raise this error. A `PermissionError` of another class is about a folder
+    that the listing of its parent shows; they leave such a folder out.
     """
 
 

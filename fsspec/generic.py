@@ -495,8 +495,8 @@ def _folders_above(name: str) -> Iterator[str]:
 def _check_listed(
     fs: GenericFileSystem, source: str, ours: dict[str, _Entry], others: dict[str, _Entry]
 ) -> None:
-    """Raise what a folder of the source that seems to be empty raises when it is listed, where others are to
-    be removed for that: folders that may not be read are passed over as trees are listed."""
+    """List folders of the source that seem to be empty, if files are to be removed because of that; raises
+    the error of a listing. The listing of a tree passes over folders that may not be read."""
     filled = {name.rpartition("/")[0] for name in ours}
     seemingly_empty = set()
     for other in others:

@@ -335,7 +335,7 @@ def _whole_columns(names: set[str] | None, top: Iterable[str]) -> set[str] | Non
 
 
 def _is_wanted(name: str, columns: set[str] | None) -> bool:
-    """Whether a column, with the names of those it is nested in, is in one of the first level."""
+    """Whether a column, named with the columns that it is nested in, is one of ``columns`` or below one."""
     if columns is None or name in columns:
         return True
     return any(name.startswith(f"{column}.") for column in columns)
@@ -348,7 +348,7 @@ def _range(dictionary: int | None, data: int, length: int) -> tuple[int, int]:
 
 
 def _index(text: bytes | str | None) -> set[str]:
-    """The columns that pandas will have for its index, from what it wrote into the metadata."""
+    """The columns that pandas uses as index, according to the metadata that it wrote."""
     found = json.loads(text).get("index_columns", []) if text else []
     return {name for name in found if isinstance(name, str)}
 

@@ -10,7 +10,7 @@ import re
 import sys
 
 NOT_TRIED = "not tried"
-"""The beginning of the note of a trial that was left out, from which nothing follows."""
+"""The beginning of the note of a trial that was left out; it is neither a success nor a failure."""
 SHARES = "shares the parent's connection"
 FILE_SHARES = f"the file {SHARES}"
 

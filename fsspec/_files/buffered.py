@@ -487,8 +487,8 @@ class AbstractBufferedFile(io.IOBase):
     def _initiate_upload(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Begin to write: called once, before the first part. For subclasses.
 
-        With mode "ab" this is where an upload begins with what is there already; ``buffer`` holds nothing
-        of that.
+        With mode "ab" the upload has to begin with the contents of the existing file, which ``buffer`` does
+        not hold.
         """
 
     def _upload_chunk(self, final: bool = False) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`

@@ -19,8 +19,8 @@ def _view_of(data: bytes, start: int, end: int) -> bytes | memoryview:
 class _StretchCache(BaseCache):
     """Keeps one stretch of the file.
 
-    Threads that read one file at once get right bytes: a read takes the stretch as it is at its beginning,
-    keeps another as a whole, and hands out what it has itself fetched.
+    Threads may read one file at once: a read works on the stretch that there is when it begins, replaces it
+    as a whole by one assignment, and returns bytes that it has fetched itself.
     """
 
     # the bytes before a position, the position, and the bytes after it: in two pieces, so that what comes is

@@ -32,7 +32,7 @@ def reading_layer(codec: Callable[..., Any], file: Any, path: str, mode: str = "
 
 
 def name_file(error: Exception, path: str) -> None:
-    """Have what a codec raises of data that it cannot decode name the file; other errors stay as they are."""
+    """Add the name of the file to a codec's error about its data; other errors stay as they are."""
     if isinstance(error, (ValueError, TypeError, AttributeError, ForkError)) or getattr(error, "errno", None):
         return
     if len(error.args) == 1 and isinstance(error.args[0], str):

@@ -1,7 +1,7 @@
-"""Descriptors that are not lost where a signal's handler raises as they are made; and the umask.
+"""Descriptors that are not lost if a signal's handler raises as they are made; and the umask.
 
-A slow ``open`` is where an interrupt mostly comes; Python runs the handler when the call has returned, before
-the name it is assigned to has the number, and nobody could close it.
+An interrupt mostly comes within a slow ``open``. Python runs the handler when the call has returned, before
+the number is assigned to a name, so that nobody could close the descriptor.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Signals: which had handlers that raised within a hook of a fork, and how threads of ours stay without any.
+"""Signals: handlers that raise within a hook of a fork, and threads of ours that receive no signals.
 
 The interpreter drops what a hook raises, so `fsspec._fork.hooks` calls such a handler again when the fork is
 over. `raised` and `is_of_signal` are for the thread that forks, in both processes.
 
 A program that must not be ended for a while blocks a signal in its own thread, or takes it by
-``signal.sigwait``. The kernel would then give it to a thread of ours, and end the process. So those of loops
-are begun by `start`, and their executors' inherit what is blocked, until they run a function of a program. A
-child that one of them forks receives signals again, as does a process that asyncio starts on a loop of ours,
-and what an executor of a program starts there. What a coroutine starts by ``subprocess`` or ``threading`` in
-the loop's thread itself inherits what is blocked. Threads made for one blocking call, which may start
-processes so, receive signals.
+``signal.sigwait``. The kernel would then give it to a thread of ours, and end the process. So the threads of
+loops are begun by `start`, and threads of their executors inherit the blocked signals, until they run a
+function of a program. A child that one of them forks receives signals again, as does a process that asyncio
+starts on a loop of ours, and what an executor of a program starts there. What a coroutine starts by
+``subprocess`` or ``threading`` in the loop's thread itself inherits the blocked signals. Threads made for one
+blocking call receive signals, since they may start processes.
 """
 
 from __future__ import annotations
@@ -69,14 +69,17 @@ def _number(handler: Any, frame: FrameType | None) -> int:
 
 
 _of_thread = _thread._local()  # of each thread: whether it is one of ours
-_blocked: set[int] = set()  # what threads of ours block, and the program did not as they were started
+_blocked: set[int] = (
+    set()
+)  # signals that threads of ours block, but that the program had not blocked as they were started
 
 
 def start(thread: threading.Thread) -> None:
-    """Start a thread of ours, to which no signal comes that ends a process.
+    """Start a thread of ours that receives no signal which ends a process.
 
-    It inherits what is blocked here meanwhile: from its first instruction. Where gevent makes it a greenlet
-    of this thread, nothing stays blocked. Raises RuntimeError: there can be no more threads.
+    Signals are blocked here meanwhile, and inherited, so that it has them blocked from its first instruction.
+    If gevent makes it a greenlet of this thread, nothing stays blocked.
+    Raises RuntimeError: there can be no more threads.
     """
     import signal
 

@@ -23,7 +23,7 @@ from fsspec._fork import connecting, hooks
 from fsspec._fork.sockets import DeadSocket, unchanged
 
 _EVENT = "anon_inode:[eventfd]"
-_to_renew: list[bool] = []  # not empty where the process is to renew the threads of libuv as it ends
+_to_renew: list[bool] = []  # not empty if the process has to renew the threads of libuv at its end
 
 
 def is_uvloop(other: Any) -> bool:

@@ -308,7 +308,7 @@ def find(
     if ask_top:  # after its listing, in which many backends remember it: then it costs no request
         (top,) = yield from together([call("info", path)], 1, return_exceptions=True)
         entry = unless_absent(top)
-        # what has something below it is a folder, whatever its entry says (a web page is a file as well)
+        # a path with others below it is a folder, even if its entry says "file" (a web page is both)
         if entry is not None:
             others = found.keys() - {path, entry.get("name")}  # "/file" may be listed as "file"
             if entry["type"] == "directory" or others:

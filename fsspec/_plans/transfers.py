@@ -124,7 +124,7 @@ def copy(
     batch_size: int | None = None,
 ) -> Plan:
     """Copy within a filesystem; see ``AbstractFileSystem.copy``."""
-    # what is neither counts as "ignore" in blocking filesystems, as "raise" in awaitable ones: as upstream
+    # any other value counts as "ignore" in blocking filesystems, as "raise" in awaitable ones: as upstream
     chosen = on_error or ("ignore" if recursive else "raise")
     ignore = chosen == "ignore" if fs.async_impl else chosen != "raise"
     callback, kwargs = split_callback(kwargs)
@@ -272,7 +272,7 @@ def _without_slash(fs: Filesystem, path: str) -> str:
 
 
 def _are_apart(fs: Filesystem, path1: StrPaths, path2: StrPaths) -> bool:
-    """Whether it is one file by its name, and neither it nor its target can lie in the other."""
+    """Whether both are single names, of which neither lies below the other."""
     if not isinstance(path1, str) or not isinstance(path2, str) or has_magic(path1):
         return False
     source, target = (f"{fs._strip_protocol(path).strip('/')}/" for path in (path1, path2))

@@ -388,8 +388,8 @@ class Contents:
 def parts_of(source: io.FileIO, size: int) -> Iterator[bytes]:
     """The parts of a local file, opened without a buffer.
 
-    The position in an open file is shared with a child that is forked in between, by
-    a callback for instance: therefore it is not used where that can be, which is not in a pipe.
+    A child that is forked meanwhile, by a callback for instance, shares the position in the open file:
+    therefore parts are read at explicit positions, except from a pipe, which has none.
     """
     at, positioned = 0, hasattr(os, "pread") and source.seekable()
     if not os.fstat(source.fileno()).st_size:

@@ -309,7 +309,7 @@ class CacheMetadata:
         return [path for key, path in found if self._entry_key(path, table) == key]
 
     def location(self, path: str) -> str | None:
-        """Where the copy of a path in the folder that is written is, by its entry."""
+        """The local path of the copy of a path in the written folder, according to its entry."""
         detail = self.cached_files[-1].get(self._entry_key(path, self.cached_files[-1]))
         return None if detail is None else os.path.join(self._storage[-1], detail["fn"])
 
@@ -319,7 +319,7 @@ class CacheMetadata:
         return {detail["fn"] for detail in list(self.cached_files[-1].values())}
 
     def drop_names(self, names: set[str]) -> None:
-        """Take the entries whose copies have these names out of the table that is written; see `save`."""
+        """Remove the entries whose copies have these names from the written table; see `save`."""
         for path in [p for p, detail in list(self.cached_files[-1].items()) if detail["fn"] in names]:
             self._drop_key(path)
 

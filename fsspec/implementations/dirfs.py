@@ -231,7 +231,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return renamed(found, "found", self._relpath)
 
     def _may_have_no_slash(self, pattern: str) -> bool:
-        """Whether what a pattern is to match may have names without the slash in front of it, as of S3."""
+        """Whether a pattern begins with a slash, but names that it is to match may not, as those of S3."""
         return pattern.startswith("/") and not self.fs.root_marker
 
     @staticmethod

@@ -280,7 +280,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         return made
 
     async def _session_elsewhere(self) -> aiohttp.ClientSession:
-        """A session of the running loop, where the first one is another's: zarr's, or blocking calls'."""
+        """A session for the running loop, if that of the instance is of another loop (zarr's, or ours)."""
         running = asyncio.get_running_loop()
         for other in [loop for loop in self._sessions_elsewhere if loop.is_closed()]:
             self._sessions_elsewhere.pop(other)[1]()
@@ -326,8 +326,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """The bytes of a file, or of a part of it; one request, and one for its size where a negative limit
-        does not tell which bytes to ask for."""
+        """The bytes of a file, or of a part of it: one request, and one for the size where limits count from
+        the end of the file and a range header cannot say them."""
         repeat = self._request_sender.repeat
         if start is None and end is None:
             if may_split(self, kwargs):
@@ -430,8 +430,9 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     @default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
-        """Whether a GET request, of which the body is not read, succeeds. ``strict``: raise what stood in the
-        way of an answer, instead of False. Raises ValueError: the URL, or an option, cannot be used."""
+        """Whether a GET request, of which the body is not read, succeeds. ``strict``: raise the error if
+        there is no answer, instead of returning False.
+        Raises ValueError: the URL, or an option, cannot be used."""
         kwargs = one_request.without_refresh(kwargs)
 
         async def answered() -> bool:

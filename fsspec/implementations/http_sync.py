@@ -258,8 +258,8 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @unlike_base
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        """The bytes of a file or of a part of it; one request, two for an end that is far from that of the
-        file, or a beginning alone that is given from there."""
+        """The bytes of a file, or of a part of it: one request, and one for the size where limits count from
+        the end of the file and a range header cannot say them."""
         if start is None and end is None:
             return self._repeat_request(partial(self._whole_body, url, kwargs))
         if start == end:

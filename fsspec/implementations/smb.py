@@ -325,7 +325,7 @@ def _error_of(error: Exception, path: str) -> OSError:
 
 
 def _refusal_of(status: int, path: str) -> OSError:
-    """What the server would say, where it is not asked."""
+    """The error that the server would answer with, for a request that is not made."""
     return _error_of(smbprotocol.exceptions.SMBOSError(status, path), path)
 
 

@@ -522,8 +522,8 @@ def _without_protocol(path: str, cls: type[Cache]) -> str:
 
 
 def _stripping(cls: type[Cache], fs: AbstractFileSystem) -> Callable[[Any], Any]:
-    """How an instance strips paths: of its own protocol, as the target does, and of a slash at the end. Where
-    a program's class has a `_strip_protocol`, that comes before the target's."""
+    """How an instance strips paths: it removes its own protocol, strips as the target does, and removes a
+    slash at the end. A `_strip_protocol` of a program's class is called before the target's."""
     target = fs._strip_protocol
     own = cls._strip_protocol if cls._strips_itself else None
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class _Idle:
     """The idle connections of a pool: what urllib3 uses of a queue, without a lock.
 
-    That of Python's queues stays locked where an interrupt comes as it is taken, and the next request waits
-    for good.
+    The lock of Python's queues stays held if an interrupt comes as it is taken, and the next request would
+    wait for ever.
     """
 
     def __init__(self, maxsize: int = 0) -> None:

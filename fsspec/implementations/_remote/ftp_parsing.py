@@ -74,7 +74,7 @@ def listed(line: str) -> tuple[str, dict[str, Any]] | None:
             "size": 0 if kind == "directory" else int(match["size"]),
             "type": kind,
         }
-        if kind == "link":  # to a file, as far as a listing shows; its size is that of the path it holds
+        if kind == "link":  # a listing does not show to what; the size is the length of the path in it
             entry["type"] = "file"
             name, _, entry["destination"] = name.partition(" -> ")
         return name, entry

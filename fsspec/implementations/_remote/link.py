@@ -111,9 +111,9 @@ class ClientLink(OwnedLink):
 class FilesLink(OwnedLink):
     """A link with open files, ``remotes``, each with what it was opened on.
 
-    Closing one is a request. If a finalizer or a signal handler does so during another request of its
-    thread, which may hold locks of the client that are not reentrant, or be in the middle of a packet, it is
-    postponed until that is over.
+    Closing one is a request. If a finalizer or a signal handler closes one during another request of the same
+    thread, that request may hold locks of the client that are not reentrant, or be in the middle of a packet.
+    Closing is then postponed until the request is over.
     """
 
     lost: ClassVar[tuple[type[Exception], ...]]
