@@ -24,6 +24,7 @@ import io
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from fsspec._files.lacking import is_asked_by_itself, lacking, refuse_loss
 from fsspec._files.uploading import (
     GivenUp,
     check_writable,
@@ -425,7 +426,12 @@ class AbstractBufferedFile(io.IOBase):
 
     def _fetch_range(self, start: int, end: int) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
         """Bytes ``start`` up to ``end`` of the file, one request. For subclasses."""
-        return cast("bytes", self.fs.cat_file(self.path, start=start, end=end))
+        try:
+            return cast("bytes", self.fs.cat_file(self.path, start=start, end=end))
+        except RecursionError:
+            if not is_asked_by_itself(self):
+                raise
+        raise lacking(self, "read", "_fetch_range", "cat_file")
 
     # writing
 
@@ -499,7 +505,8 @@ class AbstractBufferedFile(io.IOBase):
         may be empty, and for what ``flush(force=True)`` asks for.
 
         By default all data is kept until the file is closed, and passed to the filesystem's own
-        ``pipe_file``, if it has one.
+        ``pipe_file``. If it has none, and the class of the file nothing that may have taken it elsewhere,
+        data raises NotImplementedError.
 
         Parameters
         ----------
@@ -512,6 +519,7 @@ class AbstractBufferedFile(io.IOBase):
             False if the buffer was emptied, or is to stay; otherwise it is replaced.
         """
         if not self._fsspec_is_piped():
+            refuse_loss(self)
             return None
         if final and self.autocommit:
             self._fsspec_pipe_buffer()

@@ -22,7 +22,7 @@ from fsspec._overriding import overridden, replaced_without
 from fsspec._paths.paths import url_text
 from fsspec._paths.patterns import translate_name
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.listing import ask, check_depth, listings, unless_absent
+from fsspec._plans.listing import ask, check_depth, entries_of, listings, no_listing, unless_absent
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Entry, Filesystem, Options, StrPath
@@ -227,20 +227,24 @@ def by_steps(
         for (_, beginning, through), answer in zip(level, answers):
             skip = len(beginning)
             after = through.after()
-            for entry in unless_absent(answer) or ():
-                name = entry["name"]
-                plain = name.rstrip("/")
-                if len(plain) <= skip or not plain.startswith(beginning):
-                    continue  # the folder itself, or a file asked for as a folder
-                state, of_folder, of_file = after(plain[skip:])
-                if entry["type"] != "directory":
-                    if of_file:
+            entries = entries_of(answer)
+            try:
+                for entry in entries:
+                    name = entry["name"]
+                    plain = name.rstrip("/")
+                    if len(plain) <= skip or not plain.startswith(beginning):
+                        continue  # the folder itself, or a file asked for as a folder
+                    state, of_folder, of_file = after(plain[skip:])
+                    if entry["type"] != "directory":
+                        if of_file:
+                            matching[name] = entry
+                        continue
+                    if of_folder and withdirs:
                         matching[name] = entry
-                    continue
-                if of_folder and withdirs:
-                    matching[name] = entry
-                if state.deeper:
-                    below.append((plain, plain + "/", state))
+                    if state.deeper:
+                        below.append((plain, plain + "/", state))
+            except (KeyError, TypeError) as error:
+                raise no_listing(fs, error) from error
         level = below
         depth += 1
     return matching

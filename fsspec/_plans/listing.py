@@ -88,6 +88,23 @@ def unless_absent(answer: T | Exception) -> T | None:
     return None
 
 
+def entries_of(listing: Any) -> Any:
+    """The entries of a listing; none for an error that `is_absent`."""
+    if not isinstance(listing, Exception):
+        return listing
+    unless_absent(listing)
+    return ()
+
+
+def no_listing(fs: Filesystem, error: Exception) -> Exception:
+    """The error of a backend whose `ls` gives something else than entries, as it ought to read."""
+    ls = f"{type(fs).__name__}.{'_ls' if fs.async_impl else 'ls'}"
+    what = f"{error} is missing" if isinstance(error, KeyError) else error
+    return type(error)(
+        f"{ls} has to return a list of dicts with 'name', 'size' and 'type' ('file' or 'directory'): {what}"
+    )
+
+
 def together(
     calls: Iterable[call],
     count: int,
@@ -214,7 +231,10 @@ def walk(
             if not fs.async_impl:
                 continue
             listing = []  # awaitable: upstream gives a folder that cannot be listed as an empty one
-        folders, others = split(folder, listing)
+        try:
+            folders, others = split(folder, listing)
+        except (KeyError, TypeError) as error:
+            raise no_listing(fs, error) from error
         below = {name: entry["name"].rstrip("/") for name, entry in folders.items()}
         item = (folder, folders, others) if detail else (folder, list(folders), list(others))
         if topdown:
@@ -285,20 +305,23 @@ def find(
             answers = yield from listings(level, kwargs)
             below: list[str] = []
             for folder, listing in zip(level, answers):
-                entries = unless_absent(listing)
+                entries = entries_of(listing)
                 if not entries and not depth and getattr(fs, "_fsspec_lists_files", False):
                     known = not any(replaced(fs, name) for name in ("ls", "info", "isfile"))
                     gone = known and isinstance(listing, FileNotFoundError)
-                    there = known and entries == [] and getattr(fs, "_fsspec_files_list_nothing", False)
-                if entries is None and not depth:
+                    there = known and listing == [] and getattr(fs, "_fsspec_files_list_nothing", False)
+                if isinstance(listing, Exception) and not depth:
                     ask_top = False  # there is no folder; perhaps a file
-                for entry in entries or ():
-                    name = entry["name"]
-                    if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
-                        below.append(plain)
-                        if not withdirs:
-                            continue
-                    found[name] = entry
+                try:
+                    for entry in entries:
+                        name = entry["name"]
+                        if entry["type"] == "directory" and (plain := name.rstrip("/")) != folder:
+                            below.append(plain)
+                            if not withdirs:
+                                continue
+                        found[name] = entry
+                except (KeyError, TypeError) as error:
+                    raise no_listing(fs, error) from error
             level = below
             depth += 1
     if there:

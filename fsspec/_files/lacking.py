@@ -1,0 +1,54 @@
+"""What a backend lacks to read or write its files: found out as it is used, and told by an error that names
+the method to write.
+
+It is only known then: contents may be read by `_fetch_range` of the files or by `cat_file` of the filesystem,
+and what is written may be taken by any of several methods.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, Any
+
+from fsspec._overriding import is_from_here
+from fsspec._paths.redaction import redact_url
+
+if TYPE_CHECKING:
+    from fsspec._files.buffered import AbstractBufferedFile
+
+
+def lacking(file: AbstractBufferedFile, act: str, method: str, whole: str) -> NotImplementedError:
+    """That a backend has no ``method`` of its files, nor one for ``whole`` files, to ``act`` with."""
+    fs = type(file.fs).__name__
+    whole = f"_{whole}" if getattr(file.fs, "async_impl", False) else whole
+    return NotImplementedError(
+        f"{fs} cannot {act} {redact_url(file.path)!r}: what its _open returns, {type(file).__name__}, has no"
+        f" {method} of its own, and {fs} no {whole}"
+    )
+
+
+_TAKING = "__exit__ _initiate_upload _upload_chunk close commit flush write".split()
+"""Methods of files that may take what is written elsewhere."""
+
+
+def refuse_loss(file: AbstractBufferedFile) -> None:
+    """Raise NotImplementedError where what is in the buffer would be lost, as nothing of the file's class
+    uploads it or may have taken it elsewhere."""
+    if type(file.buffer) is io.BytesIO and file.buffer.tell():
+        if all(is_from_here(getattr(type(file), name, None)) for name in _TAKING):
+            raise lacking(file, "write", "_upload_chunk", "pipe_file")
+
+
+def is_asked_by_itself(file: AbstractBufferedFile) -> bool:
+    """Whether the method that calls this waits further up for the same of this file, since each opens the
+    file that it reads."""
+    caller = sys._getframe(1)
+    frame: Any = caller.f_back
+    while frame is not None:
+        if frame.f_code is caller.f_code:
+            outer = frame.f_locals["self"]
+            if outer.fs is file.fs and outer.path == file.path:
+                return True
+        frame = frame.f_back
+    return False

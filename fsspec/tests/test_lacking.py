@@ -1,0 +1,206 @@
+"""What the class of a backend lacks is told by an error that names the method to write."""
+
+import io
+
+import pytest
+
+from fsspec.asyn import AsyncFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+
+
+class Bare(AbstractFileSystem):
+    """It lists, and no more."""
+
+    cachable = False
+
+    def ls(self, path, detail=True, **kwargs):
+        return [{"name": "a", "size": 3, "type": "file"}] if detail else ["a"]
+
+
+class BareAsync(AsyncFileSystem):
+    cachable = False
+
+    async def _info(self, path, **kwargs):
+        return {"name": "a", "size": 3, "type": "file"}
+
+
+class File(AbstractBufferedFile):
+    """It adds nothing."""
+
+
+def opening(kind):
+    class Own(Bare):
+        def _open(self, path, mode="rb", *args, **kwargs):
+            return kind(self, path, mode, block_size=5)
+
+    return Own()
+
+
+READS = {
+    "open": lambda fs: fs.open("a").read(),
+    "cat": lambda fs: fs.cat("a"),
+    "cat_file": lambda fs: fs.cat_file("a", 1, 2),
+    "get_mapper": lambda fs: fs.get_mapper("")["a"],
+    "read_text": lambda fs: fs.read_text("a"),
+}
+WRITES = {
+    "open": lambda fs: fs.open("n", "wb").__enter__().write(b"more than a block"),
+    "pipe": lambda fs: fs.pipe("n", b"1"),
+    "write_text": lambda fs: fs.write_text("n", "1"),
+    "get_mapper": lambda fs: fs.get_mapper("").__setitem__("n", b"1"),
+}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_reading_without_a_file_of_its_own_names_what_to_write(what):
+    with pytest.raises(
+        NotImplementedError, match=r"Own cannot read 'a'.* File, has no _fetch_range .* cat_file"
+    ):
+        READS[what](opening(File))
+    with pytest.raises(NotImplementedError, match=r"Bare cannot read 'a'.*_open.*_fetch_range"):
+        READS[what](Bare())
+
+
+@pytest.mark.parametrize("what", WRITES)
+def test_writing_without_an_upload_names_what_to_write(what):
+    with pytest.raises(
+        NotImplementedError, match=r"Own cannot write 'n'.* File, has no _upload_chunk .* pipe_file"
+    ):
+        WRITES[what](opening(File))
+    if what != "open":  # whose block is larger
+        with pytest.raises(NotImplementedError, match=r"Bare cannot write 'n'.*_open.*_upload_chunk"):
+            WRITES[what](Bare())
+
+
+def test_writing_in_a_transaction_without_an_upload_is_an_error_at_its_end():
+    fs = opening(File)
+    with pytest.raises(NotImplementedError, match="_upload_chunk"):
+        with fs.transaction:
+            fs.pipe_file("n", b"1")
+
+
+def test_an_awaitable_backend_is_told_of_its_own_method():
+    with pytest.raises(NotImplementedError, match=r"BareAsync cannot write 'n'.* no _pipe_file$"):
+        with BareAsync().open("n", "wb") as f:
+            f.write(b"1")
+
+
+def test_nothing_written_is_no_loss():
+    opening(File).touch("n")
+    opening(File).pipe_file("n", b"")
+
+
+class Closing(AbstractBufferedFile):
+    def close(self):
+        if self.mode == "wb" and not self.closed:
+            self.fs.stored = self.buffer.getvalue()
+        super().close()
+
+
+class Flushing(AbstractBufferedFile):
+    def flush(self, force=False):
+        if force:
+            self.fs.stored = self.buffer.getvalue()
+        super().flush(force)
+
+
+class Beginning(AbstractBufferedFile):
+    def _initiate_upload(self):
+        self.fs.stored = self.buffer.getvalue()
+
+
+class Leaving(AbstractBufferedFile):
+    def __exit__(self, *args):
+        self.fs.stored = self.buffer.getvalue()
+        super().__exit__(*args)
+
+
+class Writing(AbstractBufferedFile):
+    def write(self, data):
+        self.fs.stored = data
+        return super().write(data)
+
+
+class Buffering(AbstractBufferedFile):
+    def __init__(self, fs, *args, **kwargs):
+        super().__init__(fs, *args, **kwargs)
+
+        class Buffer(io.BytesIO):
+            def write(self, data):
+                fs.stored = data
+                return super().write(data)
+
+        self.buffer = Buffer()
+
+
+@pytest.mark.parametrize("kind", [Closing, Flushing, Beginning, Leaving, Writing, Buffering])
+def test_a_file_that_takes_what_is_written_by_another_method_needs_no_upload(kind):
+    fs = opening(kind)
+    with fs.open("n", "wb") as f:
+        f.write(b"data")
+    assert fs.stored == b"data"
+
+
+def test_too_deep_recursion_of_a_cat_file_stays_what_it_is():
+    class Deep(Bare):
+        def _open(self, path, mode="rb", *args, **kwargs):
+            return File(self, path, mode)
+
+        def cat_file(self, path, start=None, end=None, **kwargs):
+            return self.cat_file(path, start, end)
+
+    with pytest.raises(RecursionError):
+        Deep().open("a").read()
+
+
+# listings -----------------------------------------------------------------------------
+ODD = {
+    "type": ([{"name": "r/a", "size": 3}], KeyError, "'type' is missing"),
+    "name": ([{"size": 3, "type": "file"}], KeyError, "'name' is missing"),
+    "names": (["r/a"], TypeError, "indices"),
+    "None": (None, TypeError, "not iterable"),
+}
+OVER = {
+    "find": lambda fs: fs.find("r"),
+    "walk": lambda fs: list(fs.walk("r")),
+    "glob": lambda fs: fs.glob("r/*"),
+    "du": lambda fs: fs.du("r"),
+}
+
+
+@pytest.mark.parametrize("asks", OVER)
+@pytest.mark.parametrize("odd", ODD)
+def test_an_ls_that_gives_no_entries_is_told_what_to_give(odd, asks):
+    listing, kind, what = ODD[odd]
+
+    class Odd(AbstractFileSystem):
+        cachable = False
+
+        def ls(self, path, detail=True, **kwargs):
+            return listing
+
+    class OddAsync(AsyncFileSystem):
+        cachable = False
+
+        async def _ls(self, path, detail=True, **kwargs):
+            return listing
+
+        async def _info(self, path, **kwargs):
+            return {"name": "r", "size": 0, "type": "directory"}
+
+    with pytest.raises(kind, match=rf"Odd\.ls has to return a list of dicts .*{what}"):
+        OVER[asks](Odd())
+    with pytest.raises(kind, match=rf"OddAsync\._ls has to return a list of dicts .*{what}"):
+        OVER[asks](OddAsync())
+
+
+def test_an_error_of_ls_itself_is_not_taken_for_that():
+    class Failing(AbstractFileSystem):
+        cachable = False
+
+        def ls(self, path, detail=True, **kwargs):
+            return {}["mine"]
+
+    for ask in OVER.values():
+        with pytest.raises(KeyError, match=r"^'mine'$"):
+            ask(Failing())
