@@ -69,7 +69,9 @@ class _Cached(type):
         _renew_locks(cls)
         cls._fsspec_known_tokens = {}
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: type[T], *args: Any, **kwargs: Any) -> T:  # what checkers believe of an instance
+        cls: Any = self
+        found: T | None
         if cls._fork_sensitive and not hooks.ready[0]:
             hooks.check()
         if config.conf:
@@ -77,7 +79,8 @@ class _Cached(type):
         skip = kwargs.pop("skip_instance_cache", False)
         token = _token(cls, args, kwargs)
         if skip or not cls.cachable:
-            return _construct(cls, token, args, kwargs)
+            found = _construct(cls, token, args, kwargs)
+            return found
         found = cls._cache.get(token)
         if found is None:
             if not cls.async_impl:

@@ -52,6 +52,18 @@ def filesystems(mode: str) -> None:
     fsspec.filesystem(5)  # type: ignore[arg-type]
 
 
+def classes() -> None:
+    """What a class of filesystems makes is an instance of it."""
+    local: LocalFileSystem = LocalFileSystem()
+    local.lss("a")  # type: ignore[attr-defined]
+    remote: HTTPFileSystem = HTTPFileSystem(block_size=0)
+    remote.lss("a")  # type: ignore[attr-defined]
+    own: SmallBackend = SmallBackend("host", port=1)
+    own.lss("a")  # type: ignore[attr-defined]
+    LocalFileSystem().open("a", "rb").read().decode()
+    HTTPFileSystem().cat(5)  # type: ignore[arg-type]
+
+
 def listings(fs: AbstractFileSystem) -> None:
     """The detail says what a listing holds."""
     for entry in fs.ls("folder"):
