@@ -25,12 +25,12 @@ from fsspec._paths.paths import path_texts
 from fsspec._paths.redaction import redact_text
 from fsspec._plans.listing import check_depth
 from fsspec._similar import similar
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Found, StrPaths
+    from fsspec._paths.types import Depth, Found, Progress, StrPaths
 
 
 __all__ = ["AbstractArchiveFileSystem"]
@@ -193,7 +193,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         rpath: StrPaths,
         lpath: StrPaths,
         recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:

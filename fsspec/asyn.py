@@ -55,7 +55,7 @@ from fsspec._paths.paths import trailing_sep
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import PlanOf, bulk, expanding, globbing, listing, transfers
 from fsspec._public import publish
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.exceptions import ForkError, FSTimeoutError
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from typing_extensions import Self
 
-    from fsspec._paths.types import Contents, Depth, Found, Offsets, StrPaths, T
+    from fsspec._paths.types import Contents, Depth, Found, Offsets, Progress, StrPaths, T
 
 try:
     from resource import error as ResourceError
@@ -368,7 +368,7 @@ class AsyncFileSystem(AbstractFileSystem):
         rpath: StrPaths,
         lpath: StrPaths,
         recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         maxdepth: Depth = None,
         batch_size: int | None = None,
         on_error: str | None = None,
@@ -382,7 +382,7 @@ class AsyncFileSystem(AbstractFileSystem):
         lpath: StrPaths,
         rpath: StrPaths,
         recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         batch_size: int | None = None,
         maxdepth: Depth = None,
         **kwargs: Any,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from fsspec._paths.types import Options, T
+    from fsspec._paths.types import Options, Progress, T
 
 
 __all__ = ["Callback", "DEFAULT_CALLBACK", "DotPrinterCallback", "NoOpCallback", "TqdmCallback"]
@@ -149,7 +149,7 @@ class Callback:
         return self.no_op
 
     @classmethod
-    def as_callback(cls, maybe_callback: Callback | str | None = None) -> Callback:
+    def as_callback(cls, maybe_callback: Progress = None) -> Callback:
         """The given callback; for None, `DEFAULT_CALLBACK`.
 
         ``"tqdm"`` stands for a `TqdmCallback` with a bar below for each file under way, drawn
@@ -217,7 +217,7 @@ def _file_bar_options(path: str) -> dict[str, Any]:
     return {"desc": name, "unit": "B", "unit_scale": True, "unit_divisor": 1024}
 
 
-def for_file(callback: Callback | str | None, path: object) -> Callback:
+def for_file(callback: Progress, path: object) -> Callback:
     """As `Callback.as_callback`, for the bytes of one file. The bar of ``"tqdm"`` shows its name."""
     made = Callback.as_callback(callback)
     if isinstance(callback, str) and isinstance(made, TqdmCallback):

@@ -29,13 +29,13 @@ from fsspec._paths.urls import protocols_of
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
+from fsspec.callbacks import DEFAULT_CALLBACK, for_file
 from fsspec.core import split_protocol, url_to_fs, with_options_of_url
 from fsspec.registry import filesystem, get_filesystem_class
 from fsspec.utils import check_contained
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Found, PathOrPaths, StrPaths, T
+    from fsspec._paths.types import Depth, Found, PathOrPaths, Progress, StrPaths, T
     from fsspec.spec import AbstractFileSystem
 
 __all__ = ["GenericFileSystem", "copy_file_op", "maybe_await", "rsync", "set_generic_fs"]
@@ -353,7 +353,7 @@ class GenericFileSystem(AsyncFileSystem):
         url: str,
         url2: str,
         blocksize: int = BLOCK,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         tempdir: str | None = None,
         **kwargs: Any,
     ) -> None:

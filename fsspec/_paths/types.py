@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Union
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from _typeshed import ReadableBuffer
+
+    from fsspec.callbacks import Callback
 
 T = TypeVar("T")
 
@@ -28,6 +30,9 @@ PathOrPaths = TypeVar("PathOrPaths", str, list[str])
 
 Depth = int | None
 """How many levels below a folder; None for all."""
+
+Progress = Union["Callback", str, None]
+"""What a transfer tells of its progress: a callback, or ``"tqdm"``; None for nobody."""
 
 Options = dict[str, Any]
 """Keyword arguments on their way to another function, or to the constructor of a filesystem."""

@@ -37,7 +37,7 @@ from fsspec.callbacks import Callback
 from fsspec.utils import check_contained, other_paths
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Depth, Filesystem, Options, StrPaths
+    from fsspec._paths.types import Depth, Filesystem, Options, Progress, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 
@@ -214,7 +214,7 @@ def mv(
     path2: StrPaths,
     recursive: bool = False,
     maxdepth: Depth = None,
-    callback: Callback | str | None = None,
+    callback: Progress = None,
 ) -> Plan:
     """Move within a filesystem; see ``AbstractFileSystem.mv``. Nothing is removed that was not copied, or
     that a copy was made in."""
@@ -334,7 +334,7 @@ def get(
     rpath: StrPaths,
     lpath: StrPaths,
     recursive: bool,
-    callback: Callback | None,
+    callback: Progress,
     maxdepth: Depth,
     kwargs: Options,
     batch_size: int | None = None,
@@ -380,7 +380,7 @@ def put(
     lpath: StrPaths,
     rpath: StrPaths,
     recursive: bool,
-    callback: Callback | None,
+    callback: Progress,
     maxdepth: Depth,
     kwargs: Options,
     batch_size: int | None = None,

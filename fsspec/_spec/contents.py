@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Callable
 
-    from fsspec._paths.types import BinaryReader, BinaryWriter, Options, StrPath
+    from fsspec._paths.types import BinaryReader, BinaryWriter, Options, Progress, StrPath
 
 
 def checks_file_version(fs: Any) -> bool:
@@ -266,7 +266,7 @@ class Contents:
         self,
         rpath: str,
         lpath: StrPath | IO[bytes] | None = None,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         outfile: IO[bytes] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -330,7 +330,7 @@ class Contents:
         self,
         lpath: StrPath,
         rpath: str,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         mode: str = "overwrite",
         **kwargs: Any,
     ) -> None:

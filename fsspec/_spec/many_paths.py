@@ -13,12 +13,12 @@ from fsspec._overriding import default
 from fsspec._paths.ranges import per_path
 from fsspec._plans import PlanOf, bulk, drawing, drive, expanding, globbing, listing, stream, transfers
 from fsspec._spec.contents import Contents
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Depth, Offsets, StrPaths, T
+    from fsspec._paths.types import Depth, Offsets, Progress, StrPaths, T
 
 
 class ManyPaths(Contents):
@@ -381,7 +381,7 @@ class ManyPaths(Contents):
         rpath: StrPaths,
         lpath: StrPaths,
         recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:
@@ -413,7 +413,7 @@ class ManyPaths(Contents):
         lpath: StrPaths,
         rpath: StrPaths,
         recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:

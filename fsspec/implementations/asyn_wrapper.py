@@ -23,13 +23,13 @@ from fsspec._loop.driving import batch, drive_awaiting, perform_awaiting
 from fsspec._overriding import is_built_in, is_from_here, mark_built_in, unless_patched
 from fsspec._plans import bulk, transfers
 from fsspec.asyn import AsyncFileSystem, get_loop, running_async
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.implementations.chained import ChainedFileSystem, SharingTransactions
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Contents, Depth, Offsets, StrPaths, T
+    from fsspec._paths.types import Contents, Depth, Offsets, Progress, StrPaths, T
 
 _WRAPPED = (
     "info ls cat_file pipe_file rm_file cp_file get_file put_file mkdir makedirs exists isfile isdir size"
@@ -250,7 +250,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
     async def _get(
         self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK, maxdepth: Depth = None, batch_size: int | None = None,
+        callback: Progress = DEFAULT_CALLBACK, maxdepth: Depth = None, batch_size: int | None = None,
         on_error: str | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         plan = transfers.get(self, rpath, lpath, recursive, callback, maxdepth, kwargs, batch_size, on_error)
@@ -258,7 +258,7 @@ class AsyncFileSystemWrapper(SharingTransactions, AsyncFileSystem, ChainedFileSy
 
     async def _put(
         self, lpath: StrPaths, rpath: StrPaths, recursive: bool = False,
-        callback: Callback = DEFAULT_CALLBACK, batch_size: int | None = None, maxdepth: Depth = None,
+        callback: Progress = DEFAULT_CALLBACK, batch_size: int | None = None, maxdepth: Depth = None,
         **kwargs: Any,
     ) -> None:  # fmt: skip
         plan = transfers.put(self, lpath, rpath, recursive, callback, maxdepth, kwargs, batch_size)

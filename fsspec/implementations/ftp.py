@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from fsspec._paths.types import BinaryWriter, Depth, PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import BinaryWriter, Depth, PathOrPaths, Progress, StrPath, StrPaths
     from fsspec.implementations._remote.server import Send
 
 
@@ -405,7 +405,7 @@ class FTPFileSystem(ServerFileSystem):
         self,
         lpath: StrPath,
         rpath: str,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         mode: str = "overwrite",
         **kwargs: Any,
     ) -> None:

@@ -28,7 +28,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
 from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
+from fsspec.callbacks import DEFAULT_CALLBACK, for_file
 from fsspec.implementations._http import answers, one_request, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
 from fsspec.implementations._http.file import AsyncStreamFile, HTTPFile, HTTPStreamFile
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from aiohttp.abc import AbstractCookieJar
     from multidict import CIMultiDict
 
-    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath
+    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, Progress, StrPath
 
 
 __all__ = [
@@ -366,7 +366,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         rpath: str,
         lpath: StrPath | IO[bytes],
         chunk_size: int = CHUNK,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         **kwargs: Any,
     ) -> None:
         """Download a file, by one request.
@@ -503,7 +503,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         lpath: StrPath | IO[bytes],
         rpath: str,
         chunk_size: int = CHUNK,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         method: str = "post",
         mode: str = "overwrite",
         **kwargs: Any,

@@ -23,7 +23,7 @@ from fsspec._overriding import default, unlike_base
 from fsspec._paths.redaction import redact_url
 from fsspec._plans import drive
 from fsspec._public import publish
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
+from fsspec.callbacks import DEFAULT_CALLBACK, for_file
 from fsspec.exceptions import AccessRefusedError
 from fsspec.implementations._http import answers, parsing, sync_responses, transfers
 from fsspec.implementations._http.base import HTTPBase
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     import yarl
 
-    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPath, T
+    from fsspec._paths.types import Depth, Found, Options, PathOrPaths, Progress, StrPath, T
 
 
 _missing_package = ""
@@ -314,7 +314,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         rpath: str,
         lpath: StrPath | IO[bytes],
         chunk_size: int = CHUNK,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         **kwargs: Any,
     ) -> None:
         """Download a file, by one request; see the awaitable `_get_file`."""
@@ -483,7 +483,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         lpath: StrPath | IO[bytes],
         rpath: str,
         chunk_size: int = CHUNK,
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         method: str = "post",
         **kwargs: Any,
     ) -> None:

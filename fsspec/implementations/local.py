@@ -36,7 +36,7 @@ from fsspec._plans import drive, globbing, listing, stream
 from fsspec._plans.globbing import has_magic
 from fsspec._plans.transfers import check_nothing_is_lost, paired
 from fsspec._public import publish
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
+from fsspec.callbacks import DEFAULT_CALLBACK, for_file
 from fsspec.implementations._local.listing import NamesAndTypes, entry_of, found_below
 from fsspec.registry import known_implementations
 from fsspec.spec import AbstractFileSystem
@@ -45,7 +45,7 @@ from fsspec.utils import isfilelike, other_paths, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths
+    from fsspec._paths.types import Depth, PathOrPaths, Progress, StrPath, StrPaths
 
 
 __all__ = [
@@ -371,7 +371,7 @@ class LocalFileSystem(AbstractFileSystem):
 
     @unlike_base
     def get_file(
-        self, path1: str, path2: StrPath | IO[bytes], callback: Callback | None = None, **kwargs: Any
+        self, path1: str, path2: StrPath | IO[bytes], callback: Progress = None, **kwargs: Any
     ) -> None:
         if isfilelike(path2):
             super().get_file(path1, path2, for_file(callback, path1))
@@ -379,12 +379,12 @@ class LocalFileSystem(AbstractFileSystem):
         self._copy_with_progress(path1, cast("str", path2), callback, **kwargs)
 
     @unlike_base
-    def put_file(self, path1: str, path2: str, callback: Callback | None = None, **kwargs: Any) -> None:
+    def put_file(self, path1: str, path2: str, callback: Progress = None, **kwargs: Any) -> None:
         if kwargs.pop("mode", "overwrite") == "create" and self.exists(path2):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), self._strip_protocol(path2))
         self._copy_with_progress(path1, path2, callback, **kwargs)
 
-    def _copy_with_progress(self, path1: str, path2: str, callback: Callback | None, **kwargs: Any) -> None:
+    def _copy_with_progress(self, path1: str, path2: str, callback: Progress, **kwargs: Any) -> None:
         self.cp_file(path1, path2, **kwargs)
         callback = for_file(callback, path1)
         if callback is DEFAULT_CALLBACK:

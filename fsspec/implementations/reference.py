@@ -28,7 +28,7 @@ from fsspec._public import claim, publish
 from fsspec._spec.contents import checks_file_version
 from fsspec.asyn import BlockingView, get_loop, sync
 from fsspec.caching import caches
-from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
+from fsspec.callbacks import DEFAULT_CALLBACK, for_file
 from fsspec.core import url_to_fs
 from fsspec.implementations._reference.document import Document, textual
 from fsspec.implementations._reference.joining import logger as _logger
@@ -56,7 +56,7 @@ from fsspec.utils import check_contained, other_paths, stringify_path
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsspec._paths.types import Depth, Found, StrPath, StrPaths
+    from fsspec._paths.types import Depth, Found, Progress, StrPath, StrPaths
     from fsspec.spec import AbstractFileSystem
 
 
@@ -414,7 +414,7 @@ class ReferenceFileSystem(ReferenceReading):
         lpath: StrPath,
         rpath: str,
         mode: str = "overwrite",
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         **kwargs: Any,
     ) -> None:
         callback, lpath = for_file(callback, rpath), local_side(lpath)

@@ -26,7 +26,7 @@ from fsspec.implementations._remote.writing import Handle, SeekableWriting, Upda
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from fsspec._paths.types import BinaryWriter, Options, StrPath, T
+    from fsspec._paths.types import BinaryWriter, Options, Progress, StrPath, T
     from fsspec.implementations._remote.server import Send
 
 
@@ -265,7 +265,7 @@ class SFTPFileSystem(ServerFileSystem):
         plain: Any = SFTPFile(self, self._strip_protocol(path), "wb")  # `get_file` asks no `_open` either
         return cast("IO[Any]", plain)
 
-    def put_file(self, lpath: StrPath, rpath: str, callback: Callback | None = None, **kwargs: Any) -> None:
+    def put_file(self, lpath: StrPath, rpath: str, callback: Progress = None, **kwargs: Any) -> None:
         """Upload a file; for a folder only a folder is made."""
         super().put_file(lpath, rpath, callback=for_file(callback, rpath), **kwargs)
 

@@ -6,6 +6,7 @@ a text, what backends override with a type of their own, and objects of optional
 
 import ast
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -43,3 +44,25 @@ def test_few_signatures_say_nothing(kind):
     found = [(annotation, where) for of, annotation, where in annotations() if of == kind]
     bare = [where for annotation, where in found if is_any(annotation)]
     assert len(bare) <= LIMITS[kind] * len(found), bare
+
+
+def test_an_instance_is_of_its_class_to_type_checkers():
+    """pyright believes what the metaclass's ``__call__`` says it returns."""
+    hints = get_type_hints(type(fsspec.AbstractFileSystem).__call__)
+    assert hints["self"] == type[hints["return"]]
+
+
+def test_whatever_transfers_takes_a_callback_or_a_text():
+    """As the guide says, of every backend: awaited or not."""
+    names = {"get", "put", "get_file", "put_file", "cat"}
+    found = [
+        (f"{path.name}:{node.lineno}", ast.unparse(each.annotation))
+        for path in TOP.rglob("*.py")
+        if "tests" not in path.relative_to(TOP).parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.removeprefix("_") in names
+        for each in node.args.args
+        if each.arg == "callback" and each.annotation is not None
+    ]
+    assert len(found) > 15
+    assert [where for where, annotation in found if annotation != "Progress"] == []

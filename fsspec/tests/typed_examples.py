@@ -14,6 +14,7 @@ import fsspec
 from fsspec._loop.bridge import OnLoop
 from fsspec._paths.types import Filesystem
 from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
+from fsspec.callbacks import Callback
 from fsspec.core import OpenFile
 from fsspec.implementations.http import HTTPFileSystem
 from fsspec.implementations.local import LocalFileSystem
@@ -88,6 +89,28 @@ def paths(fs: AbstractFileSystem) -> None:
     fs.rm({"a", "b"})
     fs.pipe({"a": b"bytes", "b": bytearray()})
     fs.cat(5)  # type: ignore[arg-type]
+
+
+def progress(fs: AbstractFileSystem, local: LocalFileSystem, remote: HTTPFileSystem) -> None:
+    """Whatever transfers takes a callback, ``"tqdm"``, or None."""
+    fs.get("a", "b", callback="tqdm")
+    fs.put("a", "b", callback="tqdm")
+    fs.get_file("a", "b", callback="tqdm")
+    fs.put_file("a", "b", callback="tqdm")
+    local.get_file("a", "b", callback="tqdm")
+    local.put_file("a", "b", callback="tqdm")
+    fs.get("a", "b", callback=Callback())
+    fs.get("a", "b", callback=None)
+    remote.get_file("a", "b", callback="tqdm")
+    fs.get("a", "b", callback=5)  # type: ignore[arg-type]
+
+
+async def awaited_progress(fs: HTTPFileSystem) -> None:
+    """The same of what is awaited."""
+    await fs._get("a", "b", callback="tqdm")
+    await fs._put("a", "b", callback="tqdm")
+    await fs._get_file("a", "b", callback="tqdm")
+    await fs._put_file("a", "b", callback="tqdm")
 
 
 def protocols(fs: AbstractFileSystem, awaitable: AsyncFileSystem) -> None:

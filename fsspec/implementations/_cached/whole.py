@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Contents, Offsets, Options, StrPaths
+    from fsspec._paths.types import Contents, Offsets, Options, Progress, StrPaths
     from fsspec.core import OpenFiles
 
 
@@ -109,9 +109,7 @@ class WholeFileCacheFileSystem(FetchedCopies):
             return AbstractFileSystem.cat_ranges(self, paths, starts, ends, max_gap, on_error, **kwargs)
         return self._on_target(self._cat_ranges_plan(paths, starts, ends, on_error, kwargs))
 
-    def _cat_plan(
-        self, path: StrPaths, recursive: bool, on_error: str, callback: Callback | str | None
-    ) -> Plan:
+    def _cat_plan(self, path: StrPaths, recursive: bool, on_error: str, callback: Progress) -> Plan:
         callback = Callback.as_callback(callback)
         given = path_texts(path)
         if self._is_plain(given, recursive):
@@ -137,7 +135,7 @@ class WholeFileCacheFileSystem(FetchedCopies):
         path: StrPaths,
         recursive: bool = False,
         on_error: str = "raise",
-        callback: Callback = DEFAULT_CALLBACK,
+        callback: Progress = DEFAULT_CALLBACK,
         **kwargs: Any,
     ) -> Any:
         """The bytes of files, from their copies; see `AbstractFileSystem.cat`.

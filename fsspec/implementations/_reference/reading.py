@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from fsspec._paths.types import Contents, Offsets, Options, StrPath, StrPaths, T
+    from fsspec._paths.types import Contents, Offsets, Options, Progress, StrPath, StrPaths, T
     from fsspec.spec import AbstractFileSystem
 
 
@@ -316,7 +316,7 @@ class ReferenceReading(AsyncFileSystem):
 
     # to this machine --------------------------------------------------------------
     def get_file(
-        self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
+        self, rpath: str, lpath: StrPath | IO[bytes], callback: Progress = DEFAULT_CALLBACK, **kwargs: Any
     ) -> None:
         callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if self.isdir(rpath):
@@ -335,7 +335,7 @@ class ReferenceReading(AsyncFileSystem):
         _save_bytes(self.cat_file(rpath, **kwargs), lpath, callback)
 
     async def _get_file(
-        self, rpath: str, lpath: StrPath | IO[bytes], callback: Callback = DEFAULT_CALLBACK, **kwargs: Any
+        self, rpath: str, lpath: StrPath | IO[bytes], callback: Progress = DEFAULT_CALLBACK, **kwargs: Any
     ) -> None:
         callback, rpath = for_file(callback, rpath), self._strip_protocol(rpath)
         if await self._isdir(rpath):
