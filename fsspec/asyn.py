@@ -416,6 +416,7 @@ class AsyncFileSystem(AbstractFileSystem):
         async def wait() -> Any:
             return await coroutine
 
+        wait.__qualname__ = getattr(coroutine, "__qualname__", wait.__qualname__)
         try:
             return sync(self.loop, wait)
         finally:

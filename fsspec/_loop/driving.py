@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from functools import cache
+from itertools import chain, islice
 from types import GeneratorType
 from typing import Any, TypeVar, final
 
@@ -187,6 +188,16 @@ def drive(target: object, plan: PlanOf[T], perform: Callable[[Any, Any], Any] = 
 def _emitting(step: emit | forward) -> TypeError:
     item = getattr(step, "item", step)
     return TypeError(f"the plan emits {item!r}, where only its value is wanted")
+
+
+def asked_name(asked: object) -> str:
+    """The operation that a step asks for, of a batch its first, or that a plan is of; else empty."""
+    if type(asked) is batch:
+        first = list(islice(asked.calls, 1))
+        if isinstance(asked.calls, Iterator):
+            asked.calls = chain(first, asked.calls)
+        return first[0].name if first else ""
+    return asked.name if type(asked) is call else asked.__name__ if type(asked) is GeneratorType else ""
 
 
 # awaiting -------------------------------------------------------------------------

@@ -69,6 +69,7 @@ def async_gen_wrapper(
                 return (item,)
             return ()
 
+        following.__qualname__ = func.__qualname__
         ended = False
         try:
             while found := home["sync"](owner.loop, following):

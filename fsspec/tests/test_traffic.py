@@ -10,6 +10,7 @@ import pytest
 import fsspec
 import fsspec.caching
 from fsspec.tests.programs import run
+from fsspec.tests.servers.s3 import options, serve_s3
 
 pytest.importorskip("aiohttp")
 pytest.importorskip("requests")
@@ -183,6 +184,51 @@ def test_requests_are_spans_below_those_of_the_program(module, http_server, span
         assert calls[0].parent.span_id == job.context.span_id
         assert first.parent.span_id == calls[0].context.span_id
         assert calls[1].attributes["error.type"] and calls[1].status.status_code is trace.StatusCode.ERROR
+
+
+def test_spans_of_s3_are_named_after_what_is_done(spans, tmp_path):
+    """Also where a cache, a plan or a function of s3fs does it."""
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+
+    def names():
+        found = [span.name.split(".") for span in spans()[len(seen) :]]
+        seen.extend(found)
+        return found
+
+    seen = []
+    with serve_s3() as address:
+        fs = fsspec.filesystem("s3", **options(address), skip_instance_cache=True)
+        fs.mkdir("spans")
+        fs.pipe({"spans/a": b"abc", "spans/b": b"def"})
+        names()
+        for cache in "simplecache", "filecache":
+            cached = fsspec.filesystem(cache, fs=fs, cache_storage=str(tmp_path / cache))
+            assert cached.cat_file("spans/a") == b"abc"
+            assert names()[-1] == ["S3FileSystem", "_get_file"]
+            with cached.open("spans/b") as file:
+                assert file.read() == b"def"
+            assert names()[-1] == ["S3FileSystem", "_get_file"]
+        with fs.open("spans/a") as file:
+            assert file.read() == b"abc"
+        assert names()[-1] == ["ReadAheadCache", "fetch"]
+        assert len(list(fs.walk("spans"))) == 1
+        assert names()[-1] == ["S3FileSystem", "_walk"]
+        fs.mv("spans/a", "spans/c")
+        assert names()[-1] == ["S3FileSystem", "_mv"]
+        cached.find("spans")
+        assert names()[-1] == ["S3FileSystem", "_find"]
+
+
+def test_a_span_of_many_files_leaves_them_all(spans, http_server, tmp_path):
+    """Its name is that of the first operation of a batch."""
+    files = {f"/{number}": b"%d" % number for number in range(5)}
+    http_server.files.update(files)
+    fs = fsspec.filesystem("simplecache", fs=made("http"), cache_storage=str(tmp_path))
+    urls = [http_server.url + name for name in files]
+    assert list(fs.cat(urls).values()) == list(files.values())
+    calls = {span.name for span in spans() if span.name not in ("GET", "HEAD")}
+    assert calls == {"HTTPFileSystem._expand_path", "HTTPFileSystem._get_file"}
 
 
 def test_spans_that_were_not_asked_for_are_not_made(spans, http_server, monkeypatch):
