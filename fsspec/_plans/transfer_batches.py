@@ -109,8 +109,9 @@ class Transfers:
             self.callback.relative_update(1)
 
 
-folders_late: ContextVar[bool] = ContextVar("folders_late", default=False)
-"""Whether awaited downloads are those of a cache, which blocks: they do not begin with their folders."""
+cache_asks: ContextVar[list[Any] | None] = ContextVar("cache_asks", default=None)
+"""Set where `get` is a cache's, which blocks: awaited downloads do not begin with their folders, either. What
+names no file is added to the list."""
 
 
 class Downloads(Transfers):

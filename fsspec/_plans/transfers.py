@@ -28,7 +28,7 @@ from fsspec._plans.transfer_batches import (
     Downloads,
     Targets,
     Transfers,
-    folders_late,
+    cache_asks,
     in_rounds,
     prepare_targets,
     writes_in_place,
@@ -347,13 +347,16 @@ def get(
     chain = with_those_behind(fs)
     theirs = writes_in_place(chain)
     making = fs.async_impl and chain[-1].async_impl and not getattr(fs, "_makes_local_folders", False)
-    making = making and (theirs or not folders_late.get())
+    noted = cache_asks.get()
+    making = making and (theirs or noted is None)
     beside_each = theirs and not kwargs
     if isinstance(rpath, list) and isinstance(lpath, list):
         pairs = paired(rpath, [_local_path(p) + ("/" if trailing_sep(p) else "") for p in lpath])
     else:
         sources = yield from _sources(fs, rpath, recursive, maxdepth, kwargs, batch_size)
         if not sources:
+            if noted is not None:
+                noted.append(rpath)
             return None
         if isinstance(lpath, str):
             pairs, prepared = yield local(_download_pairs, rpath, sources, lpath, making, beside_each)

@@ -111,7 +111,9 @@ def _file_info(
         raise TypeError(f'size_policy is "head" or "get", not {size_policy!r}')
     with closing(response):
         response.raise_for_status()
-        return {"name": url, **_entry_of(response)}
+        described = _entry_of(response)
+    described.pop("mimetype", None)
+    return {"name": url, **described}
 
 
 class HTTPFileSystem(HTTPBase, AbstractFileSystem):
@@ -339,10 +341,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     @unlike_base
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """What a HEAD request says of a file; a GET where that fails or gives no size, or 0."""
+        return self._fsspec_info_and_type(url, kwargs)[0]
+
+    def _fsspec_info_and_type(self, url: str, kwargs: Options) -> tuple[dict[str, Any], str | None]:
+        """What `info` gives, and the media type, which it leaves out, as upstream."""
         info = self._info_of(url, kwargs)
         for name in ("Last-Modified", "partial"):
             info.pop(name, None)
-        return info
+        return info, info.pop("mimetype", None)
 
     def _info_of(self, url: str, kwargs: Options, trusts_zero: bool = False) -> dict[str, Any]:
         try:
@@ -545,9 +551,9 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
 
 def _entry_of(response: requests.Response | ResponseProxy) -> dict[str, Any]:
-    """What the headers of a response say of a file: ``size``, checksums, whether ranges are refused."""
+    """What the headers of a response say of a file: ``size``, type, checksums, whether ranges are refused."""
     described = parsing.described(response.headers, response.status_code)
-    names = ("size", "partial", *parsing.checksums(response.headers))
+    names = ("size", "partial", "mimetype", *parsing.checksums(response.headers))
     return {name: described[name] for name in names if name in described}
 
 

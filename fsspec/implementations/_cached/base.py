@@ -212,8 +212,14 @@ class Cache(ChainedFileSystem):
     def _target_entry(self, path: str, kwargs: Options) -> dict[str, Any]:
         if has_own(self, "ls"):
             return AbstractFileSystem.info(self, path, **kwargs)
-        entry: dict[str, Any] = self.fs.info(path, **kwargs)
-        if entry.get("mimetype") != "text/html":
+        described = getattr(self.fs, "_fsspec_info_and_type", None) if is_built_in(self.fs.info) else None
+        entry: dict[str, Any]
+        if described is None:
+            entry = self.fs.info(path, **kwargs)
+            kind = entry.get("mimetype")
+        else:
+            entry, kind = described(path, kwargs)
+        if kind != "text/html":
             return entry
         try:
             above = self.fs.ls(self.fs._parent(path), detail=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from fsspec._overriding import is_built_in, mark_built_in, unless_patched
 from fsspec._paths.paths import TAKING_ANY, trailing_sep
 from fsspec._plans.globbing import has_magic
-from fsspec._plans.transfer_batches import folders_late
+from fsspec._plans.transfer_batches import cache_asks
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -118,16 +118,17 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
             return base(self, *given, **kwargs)
         if name == "get" and not self.async_impl and has_own(self, "isdir", "info", "ls", "expand_path"):
             return base(self, *given, **kwargs)
-        token = folders_late.set(name == "get")
+        fileless: list[Any] = []
+        token = cache_asks.set(fileless if name == "get" else None)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
             if name != "get":
                 return answer
-            if answer is None and self.fs.async_impl:  # it found no file
+            if answer is None and (fileless or self.fs.async_impl):
                 _get_page(self, *given, **kwargs)
             return None  # as the method of caches
         finally:  # it may have been done in part
-            folders_late.reset(token)
+            cache_asks.reset(token)
             if changed:
                 self._drop_copies(_given(changed, given, kwargs))
 

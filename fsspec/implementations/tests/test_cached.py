@@ -869,13 +869,14 @@ def test_a_slash_at_the_end_of_a_url_names_another_page(kind, http_server, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
-def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_path):
+@pytest.mark.parametrize("target", ["http", "sync-http"])
+def test_a_page_that_another_lists_as_a_folder_is_one(kind, target, http_server, tmp_path):
     http_server.files["/d"] = b'<a href="sub/">s</a> <a href="a.html">a</a>'
     http_server.files["/d/sub"] = b'<a href="x">x</a>'
     http_server.files["/d/a.html"] = b"a"
     for name in ("/d", "/d/sub"):
         http_server.fault(name, headers={"Content-Type": "text/html"})
-    c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path))
+    c = fsspec.filesystem(kind, target_protocol=target, cache_storage=str(tmp_path))
     url = http_server.url + "/d/"
     assert c.info(url + "sub") == {"name": url + "sub/", "size": None, "type": "directory"}
     assert not c.isfile(url + "sub/") and c.isdir(url + "sub")
@@ -885,11 +886,12 @@ def test_a_page_that_another_lists_as_a_folder_is_one(kind, http_server, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["simplecache", "filecache", "blockcache"])
-def test_a_page_that_lists_others_is_downloaded_as_the_file_that_it_is(kind, http_server, tmp_path):
+@pytest.mark.parametrize("target", ["http", "sync-http"])
+def test_a_page_that_lists_others_is_downloaded_as_the_file_that_it_is(kind, target, http_server, tmp_path):
     page = b'<a href="x">x</a>'
     http_server.files["/d"] = page
     http_server.fault("/d", headers={"Content-Type": "text/html"})
-    c = fsspec.filesystem(kind, target_protocol="http", cache_storage=str(tmp_path / "cache"))
+    c = fsspec.filesystem(kind, target_protocol=target, cache_storage=str(tmp_path / "cache"))
     folder = tmp_path / "folder"
     folder.mkdir()
     for target, written in (("new", "new"), ("folder", "folder/d")):
