@@ -120,7 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     int
         the exit code: 0, or 1 where there is no such folder.
     """
-    parser = argparse.ArgumentParser(prog="python -m fsspec.cache", description=__doc__.split("\n\n")[0])
+    about = (__doc__ or "").partition("\n\n")[0]  # -OO has none
+    parser = argparse.ArgumentParser(prog="python -m fsspec.cache", description=about)
     commands = parser.add_subparsers(dest="command", required=True)
     listed = "the copies, the one used longest ago first; those of simplecache by a hash of their URL"
     commands.add_parser("list", help=listed).add_argument("folder")

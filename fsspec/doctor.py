@@ -518,7 +518,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; 0 where nothing is a problem, or with ``--strict`` a warning, 1 otherwise."""
     parser = argparse.ArgumentParser(
         prog="python -m fsspec.doctor",
-        description=__doc__.partition("\n")[0],
+        description=(__doc__ or "").partition("\n")[0],  # -OO has none
         epilog="Exit code 0, and in JSON healthy true: this package is what is imported, it works now, and "
         "URL could be read; warnings tell what may undo that, such as the next installation. 1: something "
         "is a problem, or with --strict a warning. 2: wrong arguments.",

@@ -116,6 +116,8 @@ class FilesystemJSONDecoder(json.JSONDecoder):
                 found: type[Any] = getattr(pathlib, name)
             elif cls._may_import(fqp):
                 found = _import_class(fqp)
+            else:
+                return None
             if issubclass(found, PurePath):
                 return found
         return None

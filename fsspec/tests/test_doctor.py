@@ -580,3 +580,11 @@ def test_the_headline_agrees_with_what_stands_below():
     assert found.verdict().endswith(": works here, 1 note")
     found.add(doctor.PROBLEM, "c", "broken")
     assert found.verdict().endswith(": 1 problem, 1 note")
+
+
+@pytest.mark.parametrize("command", ["cache", "doctor", "forkcheck"])
+def test_commands_run_without_docstrings(command):
+    """As with ``PYTHONOPTIMIZE=2``."""
+    command = [sys.executable, "-BOO", "-m", f"fsspec.{command}", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "") and "usage" in done.stdout
