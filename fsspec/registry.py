@@ -15,7 +15,6 @@ import types
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from itertools import filterfalse
 from typing import TYPE_CHECKING, Any
 
 from fsspec._paths.paths import type_name
@@ -243,8 +242,7 @@ def _any_announced() -> bool:
 
 def available_protocols() -> list[str]:
     """The protocols that are known, whether or not what they need is installed."""
-    known = known_implementations.keys()
-    return [*known] if _registry.keys() <= known else [*known, *filterfalse(known.__contains__, _registry)]
+    return [*{**known_implementations, **_registry}]
 
 
 def _import_class(fqp: str) -> type[AbstractFileSystem]:

@@ -232,7 +232,8 @@ def joined(pieces: list[Any]) -> bytes:
 
 def keep_newest(kept: OrderedDict[K, V], key: K, item: V, most: int) -> None:
     """Add an item as the most recently used, and evict the least recently used ones beyond ``most``."""
-    kept.pop(key, None)
+    if key in kept:
+        kept.pop(key, None)
     kept[key] = item
     while len(kept) > most:
         try:

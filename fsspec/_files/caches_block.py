@@ -373,7 +373,8 @@ class MMapCache(BaseCache):
     def _fetch(self, start: int | None, end: int | None) -> bytes:
         if not is_mine(self):
             self._begin_in_child()
-        start, end = self._clip_range(start, end)
+        if start is None or end is None or start < 0 or end > self.size:
+            start, end = self._clip_range(start, end)
         if start >= end:
             return b""
         first, last = start // self.blocksize, (end - 1) // self.blocksize

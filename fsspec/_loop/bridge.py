@@ -67,7 +67,7 @@ def get_loop() -> asyncio.AbstractEventLoop:
     if not hooks.ready[0]:
         hooks.check()
     current = loop[0]
-    if current is not None and not is_abandoned(current):
+    if type(current) is io_thread.IOLoop or (current is not None and not is_abandoned(current)):
         return current
     with get_lock():
         current = loop[0]

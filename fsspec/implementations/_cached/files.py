@@ -207,7 +207,7 @@ class FolderBlocks(MMapCache):
         self._file = weakref.ref(file)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
-        out = super()._fetch(start, end)
+        out = MMapCache._fetch(self, start, end)
         file = self._file()
         if file is not None and len(self.blocks) != file._known and time.monotonic() > file._due:
             if is_mine(file):
