@@ -85,7 +85,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     """
 
     protocol: ClassVar[Any] = "simplecache"
-    transaction_type = WriteCachedTransaction
+    transaction_type: type[Transaction] = WriteCachedTransaction
     _has_table = False
 
     def __init__(self, **kwargs: Any) -> None:

@@ -69,6 +69,7 @@ class LocalTempFile:
     size: int | None = None
     """Not known before it is there."""
     placed: bool = False
+    mode: str
     failed: OSError | None = None
     """What writing the local file raised."""
     _was_written = False

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 DATA = b"0123456789"
+RANGES: list[tuple[int | None, int | None]]
 RANGES = [(3, 7), (None, 4), (4, None), (-3, None), (None, -3), (2, -2), (-6, -2), (0, 10), (8, 20)]
 
 
