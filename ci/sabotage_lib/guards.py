@@ -143,14 +143,14 @@ GUARDS = (
                 "        return\n        if is_ours(type(self)):\n",
             ),
             Edit(
-                "fsspec/_files/local_file.py",
+                "fsspec/_files/local_raw.py",
                 "        if is_mine(self):\n            return True\n",
                 "        return True\n",
             ),
             Edit(
                 "fsspec/_files/local_file.py",
                 "        if self._inherited_writer():\n"
-                '            refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))\n',
+                '            refuse(self, f"{self!r}, open for writing,", ADVICE.format(what))\n',
                 "",
             ),
         ),

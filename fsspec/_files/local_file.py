@@ -19,11 +19,19 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.decoding import reading_layer
 from fsspec._files.descriptors import get_umask, new_descriptor
+from fsspec._files.local_raw import (
+    ADVICE,
+    BLOCK,
+    CLOSED,
+    HAS_PREAD,
+    REFUSING,
+    LocalRaw,
+    open_buffered,
+)
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
@@ -35,208 +43,6 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
     from fsspec.spec import AbstractFileSystem
-
-_BLOCK = 2**20
-_HAS_PREAD = hasattr(os, "preadv")  # files can be read at an explicit position
-
-
-_CLOSED = "I/O operation on closed file."
-
-
-def raw_mode(mode: str) -> str:
-    """A mode in the form of `io.FileIO`."""
-    plus = "+" in mode
-    return ("r" if plus and "w" in mode else mode.replace("b", "").replace("+", "")) + "b" + "+" * plus
-
-
-class LocalRaw(io.RawIOBase):
-    """A plain file by its descriptor, with a position of its own.
-
-    Reads and writes are at explicit positions (``pread``, ``pwrite``), so that processes that share
-    the descriptor after a fork do not move each other's.  In a child writing raises `ForkError`,
-    except while an inherited file is only being released.
-    """
-
-    __slots__ = ("closed",)  # the quickest to read, which the buffer does at each call
-    closed: bool
-    _descriptor_number = -1  # until it is constructed
-    _known_size = 0  # of the file, as it was last looked at
-    _named_path: str | None = None  # for errors
-    _kept_in: str | None = None  # the folder of the file, where it has another name until a transaction ends
-
-    def __init__(self, fd: int, mode: str, at: int = 0) -> None:
-        self.closed = False
-        self._descriptor_number = fd
-        self._mode = mode
-        own(self)
-        self._raw_position = at
-
-    @property
-    def mode(self) -> str:
-        """In the form of `io.FileIO`, since code that detaches it expects one."""
-        return raw_mode(self._mode)
-
-    def fileno(self) -> int:
-        if self.closed:  # the number may have been reused
-            raise ValueError(_CLOSED)
-        return self._descriptor_number
-
-    def readable(self) -> bool:
-        return self.seekable() and ("r" in self._mode or "+" in self._mode)
-
-    def writable(self) -> bool:
-        if self.closed:
-            raise ValueError(_CLOSED)
-        return self._mode != "rb"
-
-    def seekable(self) -> bool:
-        if self.closed:
-            raise ValueError(_CLOSED)
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        count = os.preadv(self._descriptor_number, [buffer], self._raw_position)
-        self._raw_position += count
-        return count
-
-    def readall(self) -> bytes:
-        left = max(self._known_size - self._raw_position, 0)
-        out = os.pread(self._descriptor_number, left + 1, self._raw_position)
-        self._raw_position += len(out)
-        if len(out) == left or not out:
-            return out
-        # it exceeds one system call, has changed, or is one of /proc, which say no size
-        self._known_size = os.fstat(self._descriptor_number).st_size
-        rest = self.readall() if self._raw_position < self._known_size else super().readall()
-        return out + (rest or b"")
-
-    def write(self, data: ReadableBuffer) -> int:
-        if not is_mine(self) and not self._check_writer("write to"):
-            return memoryview(data).nbytes  # inherited data of the parent's buffer: dropped
-        try:
-            if "a" in self._mode:
-                count = os.write(self._descriptor_number, data)  # wherever the end is
-            else:
-                count = os.pwrite(self._descriptor_number, data, self._raw_position)
-        except OSError as error:
-            error.filename = self._named_path
-            if self._kept_in is not None:
-                where = f"in {self._kept_in!r}, where it is until the transaction ends"
-                error.strerror = f"{error.strerror} {where}"
-            raise
-        self._raw_position += count
-        return count
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        base = 0 if whence == 0 else self._raw_position
-        if whence not in (0, 1):
-            base = os.fstat(self._descriptor_number).st_size
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, f"cannot seek to {base + offset}, before the beginning")
-        self._raw_position = base + offset
-        return self._raw_position
-
-    def tell(self) -> int:
-        if self.closed:
-            raise ValueError(_CLOSED)
-        return self._raw_position
-
-    def truncate(self, size: int | None = None) -> int:
-        size = self._raw_position if size is None else size
-        if self._check_writer("truncate"):
-            os.ftruncate(self._descriptor_number, size)
-        return size
-
-    def _check_writer(self, what: str) -> bool:
-        if is_mine(self):
-            return True
-        if is_dropping_writes():
-            return False
-        refuse(
-            self,
-            f"a local file (descriptor {self._descriptor_number}), open for writing,",
-            _ADVICE.format(what),
-        )
-
-    def close(self) -> None:
-        self.closed = True
-        fd, self._descriptor_number = self._descriptor_number, -1  # another thread may close it, too
-        if fd >= 0:
-            os.close(fd)
-
-
-_ADVICE = "Only the process that opened it may {} it; in this one, open the file anew"
-
-
-class _Refusing:
-    """An inherited file's buffer in a child: writing raises, since buffered data would be lost silently."""
-
-    raw: Any
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        size = memoryview(data).nbytes
-        if size and not is_dropping_writes():
-            self.raw.write(data)
-        return size
-
-    def truncate(self, size: int | None = None, /) -> int:
-        return int(self.raw.truncate(size))
-
-
-class _RefusingWriter(_Refusing, io.BufferedWriter):
-    pass
-
-
-class _RefusingRandom(_Refusing, io.BufferedRandom):
-    pass
-
-
-_REFUSING: dict[type, Any] = {io.BufferedWriter: _RefusingWriter, io.BufferedRandom: _RefusingRandom}
-
-
-_CREATE = os.O_WRONLY | os.O_CREAT
-_FLAGS = {"r": os.O_RDONLY, "w": _CREATE | os.O_TRUNC, "a": _CREATE | os.O_APPEND, "x": _CREATE | os.O_EXCL}
-
-
-@lru_cache
-def _how(mode: str) -> tuple[str, int, type[Any]] | None:
-    """The mode of the `LocalRaw`, the flags to open it with and the class of its buffer; None for what the
-    built-in ``open`` has to do."""
-    kind = mode.replace("b", "").replace("+", "").replace("t", "")
-    if kind not in _FLAGS or not _HAS_PREAD:
-        return None
-    flags = _FLAGS[kind] | os.O_CLOEXEC
-    if "+" in mode:
-        return f"{kind}+b", flags & ~(os.O_RDONLY | os.O_WRONLY) | os.O_RDWR, io.BufferedRandom
-    return f"{kind}b", flags, io.BufferedReader if kind == "r" else io.BufferedWriter
-
-
-def _open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
-    """Open a file with a buffer, in any mode; a regular file has a position of its own. Also its size."""
-    how = _how(mode)
-    if how is None:
-        f = cast("io.BufferedIOBase", open(path, mode))
-        return f, os.fstat(f.fileno()).st_size
-    kind, flags, make = how
-    raw = LocalRaw(-1, kind)
-    raw._named_path = path
-    raw._descriptor_number = new_descriptor(os.open, path, flags, 0o666)  # closed with it
-    try:
-        found = os.fstat(raw._descriptor_number)
-        file_type = stat.S_IFMT(found.st_mode)
-        if file_type == stat.S_IFDIR:
-            raise folder_error(path)
-    except BaseException:  # not only when the traceback is dropped
-        raw.close()
-        raise
-    if file_type != stat.S_IFREG:
-        fd, raw._descriptor_number = raw._descriptor_number, -1
-        return cast("io.BufferedIOBase", os.fdopen(fd, mode)), found.st_size
-    raw._known_size = found.st_size
-    if kind[0] == "a":
-        raw._raw_position = found.st_size
-    return make(raw, min(_BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))), found.st_size
-
 
 _WHOLE = ((), (None,), (-1,))
 """Arguments of `read` that mean all that is left."""
@@ -279,7 +85,7 @@ class LocalFileOpener(io.IOBase):
 
             self.compression = get_compression(path, compression)
         own(self)
-        if mode == "rb" and compression is None and _HAS_PREAD:
+        if mode == "rb" and compression is None and HAS_PREAD:
             self._open_unbuffered()
         else:
             self._open()
@@ -325,10 +131,10 @@ class LocalFileOpener(io.IOBase):
 
     def _make_buffer(self) -> None:
         if self._descriptor_number < 0:
-            raise ValueError(_CLOSED)
+            raise ValueError(CLOSED)
         raw = LocalRaw(-1, "rb", self._raw_position)
         raw._known_size = self.size
-        made = io.BufferedReader(raw, _BLOCK if self.size > _BLOCK else 2**16)
+        made = io.BufferedReader(raw, BLOCK if self.size > BLOCK else 2**16)
         raw._descriptor_number = self._descriptor_number
         try:
             is_ready = self.__dict__.setdefault("_buffered_file", made) is not made
@@ -355,8 +161,8 @@ class LocalFileOpener(io.IOBase):
         raw = getattr(f, "raw", None)
         if isinstance(raw, LocalRaw):
             raw._raw_position = f.tell()
-            if type(f) in _REFUSING:
-                self._buffered_file = _REFUSING[type(f)](raw, self.blocksize)
+            if type(f) in REFUSING:
+                self._buffered_file = REFUSING[type(f)](raw, self.blocksize)
             else:
                 del self._buffered_file  # a new one is made when needed
                 self._descriptor_number, self._raw_position = raw._descriptor_number, raw._raw_position
@@ -364,7 +170,7 @@ class LocalFileOpener(io.IOBase):
     def _open(self) -> None:
         """Open in any mode, with buffer, codec, and in a transaction a temporary name."""
         if self.autocommit or "r" in self.mode:
-            self._buffered_file, size = _open_buffered(self.path, self.mode)
+            self._buffered_file, size = open_buffered(self.path, self.mode)
             if self.compression:
                 codec = compr[self.compression]
                 if self.mode == "rb":
@@ -382,7 +188,7 @@ class LocalFileOpener(io.IOBase):
                 if "a" in self.mode and osp.exists(self.path):
                     shutil.copyfile(self.path, self.temp)
                     self._appends_from = osp.getsize(self.temp)
-                self.f, size = _open_buffered(self.temp, self.mode.replace("x", "w"))
+                self.f, size = open_buffered(self.temp, self.mode.replace("x", "w"))
                 if isinstance(raw := getattr(self.f, "raw", None), LocalRaw):
                     raw._named_path, raw._kept_in = self.path, osp.dirname(self.temp)
             except BaseException:  # an interrupt, too, leaves no temporary file
@@ -394,7 +200,7 @@ class LocalFileOpener(io.IOBase):
 
     def _check_writer(self, what: str) -> None:
         if self._inherited_writer():
-            refuse(self, f"{self!r}, open for writing,", _ADVICE.format(what))
+            refuse(self, f"{self!r}, open for writing,", ADVICE.format(what))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path!r}, mode {self.mode!r}>"
@@ -498,7 +304,7 @@ class LocalFileOpener(io.IOBase):
         f = self._buffered_file
         if f is None or "r" in self.mode and "+" not in self.mode:
             if self.closed:
-                raise ValueError(_CLOSED)
+                raise ValueError(CLOSED)
             return
         if self._made_before_fork or not hooks.ready[0]:  # as in `write`
             if self._inherited_writer() and is_dropping_writes():

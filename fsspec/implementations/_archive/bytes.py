@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
-from fsspec._files.local_file import LocalRaw
+from fsspec._files.local_raw import LocalRaw
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._paths.ranges import file_size

@@ -16,7 +16,8 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec._files.at_exit import close_at_exit
-from fsspec._files.local_file import LocalFileOpener, raw_mode
+from fsspec._files.local_file import LocalFileOpener
+from fsspec._files.local_raw import raw_mode
 from fsspec._files.replacing import name_target
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, owner_only
