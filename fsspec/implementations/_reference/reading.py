@@ -200,6 +200,13 @@ class ReferenceReading(AsyncFileSystem):
             if on_error == "raise":  # other fetches are cancelled
                 raise_first(plan.results[position] for _, _, _, position in block.members)
 
+        own: dict[int, tuple[Any, list[Block]]] = {}  # of filesystems whose `_cat_ranges` is a program's
+        for source, block in items:
+            if replaced(source, "cat_ranges"):
+                own.setdefault(id(source), (source, []))[1].append(block)
+        for source, blocks in own.values():
+            await drive_awaiting(source, _ranges_plan(plan, source, blocks, kwargs, "_cat_ranges"))
+        items = [(source, block) for source, block in items if id(source) not in own]
         await run_concurrently(items, fetch, batch_size or self.batch_size or get_batch_size(nofiles=True))
 
     def fetch_blocks(self, *args: Any) -> None:
@@ -448,15 +455,27 @@ def blocking_of(source: AbstractFileSystem) -> AbstractFileSystem | None:
     return getattr(source, "sync_fs", None)
 
 
-def _fetch_blocking(plan: ReadPlan, source: AbstractFileSystem, blocks: list[Block], kwargs: Options) -> None:
+def _ranges_plan(
+    reads: ReadPlan,
+    source: AbstractFileSystem,
+    blocks: list[Block],
+    kwargs: Options,
+    method: str = "cat_ranges",
+) -> Plan:
+    """Fetch blocks of one filesystem by its `cat_ranges`. ``method``: its name, `_cat_ranges` where it is
+    awaited."""
     urls = [block.url for block in blocks]
     starts, ends = [block.start for block in blocks], [block.end for block in blocks]
-    how = {**supported(source, "cat_ranges", {"on_error": "return"}), **kwargs}
-    answers = source.cat_ranges(urls, starts, ends, **how)
+    how = {**supported(source, method, {"on_error": "return"}), **kwargs}
+    answers = yield call("cat_ranges", urls, starts, ends, **how)
     for block, data in zip(blocks, answers):
-        plan.take(block, data)
-    for url in list(plan.short):
-        plan.settle(url, drive(source, _size_plan(source, url)))
+        reads.take(block, data)
+    for url in [url for url in dict.fromkeys(urls) if url in reads.short]:
+        reads.settle(url, (yield from _size_plan(source, url)))
+
+
+def _fetch_blocking(plan: ReadPlan, source: AbstractFileSystem, blocks: list[Block], kwargs: Options) -> None:
+    drive(source, _ranges_plan(plan, source, blocks, kwargs))
 
 
 def _save_bytes(data: bytes, lpath: StrPath | IO[bytes], callback: Callback) -> None:

@@ -19,6 +19,7 @@ from fsspec.implementations.reference import (
     ReferenceNotReachable,
     ravel_multi_index,
 )
+from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 
 DATA = bytes(range(256)) * 4
 
@@ -1157,3 +1158,29 @@ def test_an_awaited_download_begins_with_its_folders(rpath, lpath, tmp_path):
     with pytest.raises(FileNotFoundError):
         asyncio.run(get())
     assert os.listdir(tmp_path) == ["new"] and not os.path.exists(tmp_path / "new/x")
+
+
+@pytest.mark.parametrize("base", [DictFileSystem, AsyncDictFileSystem])
+def test_several_references_are_read_by_a_cat_ranges_of_the_targets_own(base):
+    """Of an awaitable one, too, as upstream; the error of one reference is that of its range."""
+    asked = []
+
+    def noted(paths, starts, ends):
+        asked.append((list(paths), list(starts), list(ends)))
+        return [p.upper().encode()[s:e] if p != "r/none" else OSError("mine") for p, s, e in zip(*asked[-1])]
+
+    class Own(base):
+        def cat_ranges(self, paths, starts, ends, max_gap=None, on_error="return", **kwargs):
+            return noted(paths, starts, ends)
+
+        async def _cat_ranges(self, paths, starts, ends, max_gap=None, on_error="return", **kwargs):
+            return noted(paths, starts, ends)
+
+    names = {"a": ["r/first", 0, 7], "b": ["r/second", 2, 3], "c": ["r/none", 0, 1], "d": b"inline"}
+    fs = ReferenceFileSystem(fo=names, fs=Own(), skip_instance_cache=True)
+    assert fs.cat(["a", "b", "d"]) == {"a": b"R/FIRST", "b": b"SEC", "d": b"inline"}
+    assert asked == [(["r/first", "r/second"], [0, 2], [7, 5])]
+    assert fs.cat(["a", "c"], on_error="omit") == {"a": b"R/FIRST"}
+    with pytest.raises(ReferenceNotReachable, match="mine"):
+        fs.cat(["a", "c"])
+    assert fs.cat_ranges(["a", "b"], [0, 1], [1, 3]) == [b"R", b"EC"] and len(asked) == 4
