@@ -233,7 +233,7 @@ def test_a_read_cache_gives_the_right_bytes_after_an_interrupt(kind):
     def pieces(start, end, run):
         return [data[at : min(end, at + 700)] for at in range(start, end, 700)]
 
-    cache = AheadCache(5000, pieces, len(data)) if ahead else caches[{kind!r}](5000, fetch, len(data))
+    cache = AheadCache(5000, fetch, len(data), pieces) if ahead else caches[{kind!r}](5000, fetch, len(data))
     at = 0
 
     def read():

@@ -56,6 +56,10 @@ class _Connected:
     fs: Any
     url: str
     asynchronous: bool
+    _given_loop: asyncio.AbstractEventLoop | None = (
+        None  # a subclass may construct files its own way (dcachefs)
+    )
+    _given_session: aiohttp.ClientSession | None = None
 
     def _connect_to(
         self, loop: asyncio.AbstractEventLoop | None, session: aiohttp.ClientSession | None
@@ -128,6 +132,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
     """
 
     fs: Any
+    _made_reading_ahead: ReadAhead | None = None
 
     def __init__(
         self,
@@ -151,8 +156,6 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         # some caches fetch as they are made
         self.kwargs: dict[str, Any] = kwargs
         self.fs, self.size = fs, size
-        streams = getattr(fs, "_open_streams", None)
-        self._reading_ahead = ReadAhead(self, weakref.WeakSet() if streams is None else streams)
         fetches = type(self)._fetch_range is HTTPFile._fetch_range  # not so a subclass of one's own
         whole = fetches and cache_type == "all" and size is not None and not cache_options
         made = "none" if whole else cache_type
@@ -164,7 +167,16 @@ class HTTPFile(_Connected, AbstractBufferedFile):
             sync(self.loop, self.async_fetch_all)
         self._reading_ahead.exact = self.cache.name == "none"
         if fetches and type(self.cache) is BytesCache and size is not None:
-            self.cache = AheadCache(self.blocksize, self._fetch_more, size)
+            self.cache = AheadCache(self.blocksize, self._fetch_range, size, self._fetch_more)
+
+    @property
+    def _reading_ahead(self) -> ReadAhead:
+        ahead = self._made_reading_ahead
+        if ahead is None:
+            streams = getattr(self.fs, "_open_streams", None)
+            ahead = ReadAhead(self, weakref.WeakSet() if streams is None else streams)
+            self._made_reading_ahead = ahead
+        return ahead
 
     @through_cache
     def read(self, length: int = -1) -> bytes:
@@ -244,9 +256,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     def close(self) -> None:
         """Close the file, and the response that may be ahead of it."""
-        ahead = getattr(self, "_reading_ahead", None)
-        if ahead is not None:
-            ahead.drop()
+        if self._made_reading_ahead is not None:
+            self._made_reading_ahead.drop()
         super().close()
 
 
@@ -322,6 +333,18 @@ class HTTPStreamFile(ForwardOnly, _Streamed, AbstractBufferedFile):
         super().__init__(fs=fs, path=url, mode=mode, cache_type="none", size=None, **kwargs)
         if response is None:
             self._body_stream = sync(self.loop, self._begin_body)
+
+    @property
+    def r(self) -> aiohttp.ClientResponse | None:
+        """The response; a derived class that does not use this constructor may set it."""
+        return super().r
+
+    @r.setter
+    def r(self, response: aiohttp.ClientResponse) -> None:
+        async def as_body() -> BodyStream:
+            return BodyStream(response, self.url)
+
+        self._body_stream = sync(self.loop, as_body)
 
     def _fill_up(self, num: int | None, most: int | None = None) -> None:
         self._check_open()

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import aiohttp
 
-from fsspec._files.caches_base import BaseCache, joined, log_fetch
+from fsspec._files.caches_base import BaseCache, Fetcher, joined, log_fetch
 from fsspec._fork.owned import is_mine, own
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BytesCache
@@ -307,7 +307,8 @@ class ReadAhead:
 class AheadCache(BytesCache):
     """The bytes around the last read, in the pieces in which `ReadAhead` brings them.
 
-    ``fetcher``: ``fetcher(start, end, run)``: as `ReadAhead.fetch`.
+    ``fetcher``: ``fetcher(start, end)``: asked where a program has put another in its place.
+    ``fetch_pieces``: ``fetch_pieces(start, end, run)``: as `ReadAhead.fetch`.
     ``in_one``: whether the server ignores ranges, so that the file is read from its beginning. Then the cache
         keeps all bytes up to a block after the first read, as `BytesCache` does; a file that ends before that
         is read to its end at once, since the connection may be lost while nobody reads.
@@ -316,11 +317,13 @@ class AheadCache(BytesCache):
     """
 
     reads_little: ClassVar[bool] = True
-    fetcher: Callable[..., Any]
     _held_from = BaseCache._held_from
 
-    def __init__(self, blocksize: int, fetcher: Callable[..., Any], size: int) -> None:
+    def __init__(
+        self, blocksize: int, fetcher: Fetcher, size: int, fetch_pieces: Callable[..., Iterable[bytes]]
+    ) -> None:
         super().__init__(blocksize, fetcher, size)
+        self._given_fetcher, self._fetch_pieces = fetcher, fetch_pieces
         self._kept_from = self._kept_until = 0
         self.in_one: bool = False
         self._pieces: deque[bytes] = deque()  # none empty
@@ -416,7 +419,11 @@ class AheadCache(BytesCache):
     def _fetch_until(self, wanted: int) -> None:
         pieces = self._pieces
         log_fetch(self.name, self.fetcher, self._kept_until, wanted)
-        for piece in self.fetcher(self._kept_until, wanted, self._run):
+        if self.fetcher is self._given_fetcher:
+            came = self._fetch_pieces(self._kept_until, wanted, self._run)
+        else:
+            came = (self.fetcher(self._kept_until, wanted),)
+        for piece in came:
             if piece:
                 pieces.append(piece)
                 self._kept_until += len(piece)

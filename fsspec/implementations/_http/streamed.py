@@ -13,7 +13,7 @@ class ForwardOnly:
 
     url: str
     loc: int
-    _bytes_left: bytes
+    _bytes_left: bytes = b""
 
     def _fill_up(self, num: int | None, most: int | None = None) -> None:
         """Have ``num`` bytes in ``_bytes_left``, all that come if None; at least ``most`` are asked for."""

@@ -1418,3 +1418,56 @@ def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs,
     http_server.fault("/folder/", status=404, methods=("GET",))
     with pytest.raises(FileNotFoundError):
         fs.info(url + "/folder/")
+
+
+def test_a_program_s_own_fetcher_of_a_file_is_asked(fs, url):
+    """As globusfs puts one, which tries again, in place of the file's own, or one that counts around it."""
+    with fs.open(url + "/big.bin") as f:
+        asked = []
+        given = f.cache.fetcher
+
+        def noting(start, end):
+            asked.append((start, end))
+            return given(start, end)
+
+        f.cache.fetcher = noting
+        f.seek(len(BIG) // 2)
+        assert f.read(100) == BIG[len(BIG) // 2 :][:100] and asked
+        assert f.read() == BIG[len(BIG) // 2 + 100 :]
+        assert max(end for _, end in asked) == len(BIG)
+
+
+class OwnFile(HTTPFile):
+    """As dcachefs makes its files: by the constructor of the base class alone."""
+
+    def __init__(self, fs, url, session, loop):
+        self.url = url
+        self.asynchronous = False
+        self.session = session
+        self.loop = loop
+        super(HTTPFile, self).__init__(fs=fs, path=url, size=len(BIG))
+
+
+class OwnStreamFile(HTTPStreamFile):
+    def __init__(self, fs, url, session, loop):
+        self.url = url
+        self.asynchronous = False
+        self.session = session
+        self.loop = loop
+        super(HTTPStreamFile, self).__init__(fs=fs, path=url, mode="rb", block_size=0, cache_type="none")
+
+        async def get():
+            return await self.session.get(self.url)
+
+        self.r = sync(self.loop, get)
+
+
+@pytest.mark.parametrize("kind", [OwnFile, OwnStreamFile])
+def test_files_of_derived_classes_that_construct_them_their_own_way_are_read(fs, url, kind):
+    session = sync(fs.loop, fs.set_session)
+    with kind(fs, url + "/big.bin", session, fs.loop) as f:
+        assert f.read(10) == BIG[:10]
+        assert f.read() == BIG[10:]
+        assert f.session is session
+    with kind(fs, url + "/big.bin", None, None) if kind is OwnFile else fs.open(url + "/big.bin") as f:
+        assert f.read() == BIG  # by the session of the filesystem
