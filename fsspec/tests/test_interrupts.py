@@ -426,7 +426,7 @@ def test_an_interrupted_opening_of_a_local_file_leaves_no_descriptor(mode, tmp_p
 
     def use():
         with fs.open(path, {mode!r}) as f:
-            if f.readable():
+            if "r" in {mode!r}:
                 f.readline()
 
     for _ in interrupted(use, 400, within=2e-4):
