@@ -67,6 +67,9 @@ _OF_ONE = frozenset(
 """Operations whose first argument is a path, or several."""
 _OF_TWO = frozenset("copy cp_file get get_file mv mv_file put put_file".split())
 _RAISED_BY = "fsspec: raised by "
+_UPLOADS = ("put_object", "create_multipart_upload", "upload_part", "complete_multipart_upload")
+"""What an open file of s3fs is written by."""
+_MISSING = re.compile(r"missing \d+ required positional arguments?: (.*)")
 _SHOWN = 3  # paths of a list
 _UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
 _SLASH_MISSING = re.compile(r"(\w[\w+.-]*):/?(?!/)(.*)", re.DOTALL)
@@ -95,9 +98,29 @@ def advise(
         error.filename = values[1] if len(values) > 1 and isinstance(values[1], str) else None
     paths = _paths_of(name, values, kwargs or {})
     with suppress(Exception):  # of a text or a signature of another package; the error is what counts
-        note = _advice_for(error) or _unknown_option(error, fs) or _unnamed(error, name, paths)
-        if note is not None and hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+        if name == "call_s3" and values:  # an open file's own call, which no program has made
+            name = "the upload" if values[0] in _UPLOADS else str(values[0])
+        note = _advice_for(error) or _refused_option(error, fs) or _unnamed(error, name, paths)
+        if note is not None:
+            add(error, note)
+
+
+def add(error: BaseException, note: str) -> None:
+    """Add a note to an error that does not have it yet; none before Python 3.11, which has no notes."""
+    if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+def advise_making(error: TypeError, cls: type) -> None:
+    """Add a note to the error of a filesystem that is made without a required option: what the documentation
+    of the class says of it."""
+    missing = _MISSING.search(str(error))
+    if missing is None or f"{cls.__name__}.__init__()" not in str(error):
+        return
+    for name in re.findall(r"'(\w+)'", missing[1]):
+        found = re.search(rf"\n( *)(?:\w+, )*{name}(?:, \w+)*\n((?:\1 +\S.*\n)+)", cls.__doc__ or "")
+        if found is not None:
+            add(error, f"fsspec: give {name}=: {' '.join(found[2].replace('``', '').split())}")
 
 
 def _advice_for(error: BaseException) -> str | None:
@@ -114,8 +137,13 @@ def _advice_for(error: BaseException) -> str | None:
     return note
 
 
-def _unknown_option(error: BaseException, fs: object) -> str | None:
+def _refused_option(error: BaseException, fs: object) -> str | None:
     """The note for an option that the filesystem took and handed to its client, which refused it."""
+    if type(error) is AttributeError:  # it took text for a dict
+        for name, value in getattr(fs, "storage_options", {}).items():
+            if name.endswith("_kwargs") and isinstance(value, str):
+                return f"fsspec: {name} is a dict of options, not str"
+        return None
     found = _UNKNOWN.search(str(error)) if type(error) is TypeError else None
     if found is None or found[1] not in getattr(fs, "storage_options", ()):
         return None

@@ -32,6 +32,7 @@ from contextvars import ContextVar, Token
 from typing import Any, TypeVar, cast
 
 from fsspec import config
+from fsspec._error_notes import advise_making
 from fsspec._fork import class_facts, hooks
 from fsspec._fork.variants import Variant, assign, is_variant, original, variant
 from fsspec._overriding import follow_patches, yielding
@@ -213,7 +214,11 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
     if cls.__dict__.get("_fork_introduced") is None:
         class_facts.apply_facts(cls)
         _with_instances.add(cls)
-    obj = type.__call__(cls, *args, **kwargs)
+    try:
+        obj = type.__call__(cls, *args, **kwargs)
+    except TypeError as error:
+        advise_making(error, cls)
+        raise
     obj._fs_token_ = token
     obj.storage_args = args
     stripped = cls._strip_tokenize_options

@@ -92,7 +92,9 @@ class DaskWorkerFileSystem(AbstractFileSystem):
     ) -> None:
         super().__init__(**kwargs)
         if (fs is None) == (target_protocol is None):
-            raise ValueError("either a filesystem is to be given, or the protocol to make it of")
+            raise ValueError(
+                "one filesystem is needed: write dask::URL, or give either fs= or target_protocol="
+            )
         self.target_protocol = target_protocol
         self.target_options = target_options
         self.worker: bool = _on_worker()

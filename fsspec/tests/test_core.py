@@ -4,6 +4,7 @@ import doctest
 import inspect
 import logging
 import pydoc
+import sys
 import zipfile
 
 import pytest
@@ -440,3 +441,32 @@ def test_several_urls_are_any_iterable(m, some):
     files = fsspec.open_files(some(["memory://a", "memory://b"]))
     assert sorted(f.path for f in files) == ["/a", "/b"]
     assert len(fsspec.open_local(some(["simplecache::memory://a", "simplecache::memory://b"]))) == 2
+
+
+@pytest.mark.parametrize(
+    "protocol", ["simplecache", "filecache", "blockcache", "zip", "tar", "dir", "reference"]
+)
+def test_what_a_chain_lacks_is_named(protocol):
+    """Whoever forgets the second half of a URL is told how it is written, or which option is missing."""
+    with pytest.raises((ValueError, OSError, TypeError)) as caught:
+        fsspec.open(f"{protocol}://folder/a").open()
+    if protocol != "reference":
+        assert "::" in str(caught.value) and "or give" in str(caught.value)
+    elif sys.version_info >= (3, 11):
+        assert type(caught.value) is TypeError
+        assert caught.value.__notes__[0].startswith("fsspec: give fo=: references by key")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+def test_options_that_are_required_are_explained():
+    with pytest.raises(TypeError, match="'host'") as caught:
+        fsspec.filesystem("webhdfs")
+    assert caught.value.__notes__ == ["fsspec: give host=: the namenode, or HttpFS."]
+
+    class Own(fsspec.AbstractFileSystem):
+        def __init__(self, place, **kwargs):
+            super().__init__(**kwargs)
+
+    with pytest.raises(TypeError, match="'place'") as caught:
+        Own()
+    assert not hasattr(caught.value, "__notes__"), "its documentation says nothing of it"

@@ -77,7 +77,13 @@ class Cache(ChainedFileSystem):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if (fs is None) == (target_protocol is None):
+        if fs is None and target_protocol is None:
+            name = protocols_of(self)[0]
+            raise ValueError(
+                f"no filesystem is named: write {name}::URL, as {name}::s3://bucket/key, or give fs= or"
+                " target_protocol="
+            )
+        if fs is not None and target_protocol is not None:
             raise ValueError("a cache stands before one filesystem: give either fs or target_protocol")
         if same_names is not None and cache_mapper is not None:
             raise ValueError("the copies are named either by same_names or by cache_mapper, not by both")

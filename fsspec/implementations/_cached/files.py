@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
+from fsspec._error_notes import add
 from fsspec._fork import hooks
 from fsspec._fork.owned import Owned, is_mine, own
 from fsspec._overriding import replaced, supported
@@ -367,10 +368,12 @@ def _reopened(original: str, path: str, at: int) -> LocalCopy:
 
 def naming(path: str, got: Any) -> Any:
     """What was fetched of a path, or the error instead; a `FileNotFoundError` that names no file (s3fs tells
-    what the server says) is replaced by one that does."""
+    what the server says) is replaced by one that does, with a note of what it says."""
     name = redact_url(path)
     if type(got) is not FileNotFoundError or got.filename is not None or name in str(got):
         return got
     error = FileNotFoundError(name)
     error.__cause__ = got
+    if str(got):
+        add(error, f"fsspec: the store says: {redact_text(str(got))}")
     return error

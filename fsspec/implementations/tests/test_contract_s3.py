@@ -325,7 +325,7 @@ def test_an_error_of_the_store_that_names_nothing_gets_a_note_with_the_path(of_l
         (missing, lambda: s3_fs.pipe(missing, b"1")),
         (missing, lambda: s3_fs.touch(missing)),
         (missing, lambda: s3_fs.info(missing)),
-        (missing, lambda: written(missing)),
+        ("the upload of 'missing/x'", lambda: written(missing)),
         ("missing", lambda: s3_fs.ls("missing")),
     ]
     many = [
@@ -340,6 +340,25 @@ def test_an_error_of_the_store_that_names_nothing_gets_a_note_with_the_path(of_l
     with pytest.raises(FileNotFoundError) as caught:
         s3_fs.info("contract/missing")
     assert not hasattr(caught.value, "__notes__"), "its text is the path"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize("cache", ["simplecache", "filecache"])
+def test_an_error_behind_a_cache_has_what_the_store_says_as_a_note(cache, s3_fs, tmp_path):
+    cached = fsspec.filesystem(cache, fs=s3_fs, cache_storage=str(tmp_path))
+    for read in (cached.cat_file, cached.open):
+        with pytest.raises(FileNotFoundError) as caught:
+            read("missing/x")
+        assert str(caught.value) == "missing/x"
+        assert caught.value.__notes__ == ["fsspec: the store says: The specified bucket does not exist"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize("name", ["client_kwargs", "config_kwargs", "s3_additional_kwargs"])
+def test_text_in_place_of_a_dict_of_options_is_named(name, s3_address):
+    with pytest.raises(AttributeError) as caught:
+        fsspec.filesystem("s3", **options(s3_address), **{name: "x"}).ls("contract")
+    assert caught.value.__notes__ == [f"fsspec: {name} is a dict of options, not str"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
