@@ -90,6 +90,10 @@ def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
     raise first
 
 
+_running: dict[int, Transaction] = {}
+"""Those that have begun and not ended, by their ids: a forked child is outside of them."""
+
+
 class Transaction:
     """The files written in one transaction.
 
@@ -105,8 +109,6 @@ class Transaction:
         self.fs: AbstractFileSystem | None = fs
         self.files: Any = self._no_files()
         self._inner_starts: list[int] = []  # how many files there were when each inner part began
-        hooks.check()
-        hooks.register(self)
 
     def __enter__(self) -> Transaction:
         inside, before = (
@@ -150,6 +152,8 @@ class Transaction:
         assert self.fs is not None, "a transaction that has ended cannot begin again"
         if self.files:
             self.files = self._no_files()
+        hooks.check()
+        _running[id(self)] = self
         self.fs._intrans = True
 
     def _no_files(self) -> object:
@@ -187,6 +191,7 @@ class Transaction:
                 state.update(_intrans=False, _transaction=None, _invalidated_caches_in_transaction=[])
 
     def _release_fs(self) -> None:
+        _running.pop(id(self), None)
         fs, self.fs = self.fs, None
         if fs is not None:
             fs._intrans = False
@@ -260,8 +265,8 @@ class Transactions:
 
     def start_transaction(self) -> Transaction:
         """Begin a transaction without a context; see `end_transaction`."""
-        self._intrans = True
         self._transaction = self.transaction_type(self)  # type: ignore[arg-type]  # as above
+        self._transaction.start()
         return self.transaction
 
     def end_transaction(self) -> None:
@@ -275,3 +280,13 @@ class Transactions:
         changed, self._invalidated_caches_in_transaction = self._invalidated_caches_in_transaction, []
         for path in changed:
             self.invalidate_cache(path)
+
+
+def _in_child() -> None:
+    inherited = [*_running.values()]
+    _running.clear()
+    for transaction in inherited:
+        hooks.attempt("hook of a transaction", transaction._after_fork_in_child)
+
+
+hooks.at_fork(child=_in_child)

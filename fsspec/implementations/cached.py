@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from fsspec._fork.owned import is_mine
+from fsspec._fork import hooks
 from fsspec._fork.written_files import close_layers
 from fsspec._overriding import default
 from fsspec._plans.globbing import has_magic
@@ -58,7 +58,8 @@ class WriteCachedTransaction(Transaction):
 
     def complete(self, commit: bool = True) -> None:
         """End the transaction; see `fsspec.transaction.Transaction.complete`."""
-        if not is_mine(self) or self.fs is None:
+        hooks.check()
+        if self.fs is None:  # it has ended, or this is a child
             return
         fs: Any = self.fs
         files = list(self.files)
