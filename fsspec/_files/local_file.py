@@ -40,7 +40,7 @@ from fsspec._paths.paths import folder_error
 from fsspec.compression import compr
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import WriteableBuffer
 
     from fsspec.spec import AbstractFileSystem
 
@@ -245,17 +245,17 @@ class LocalFileOpener(io.IOBase):
         is_bare = self._buffered_file is None and self._descriptor_number >= 0
         return self._descriptor_number if is_bare else self.f.fileno()
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        if self._buffered_file is None and whence == 0 and type(offset) is int and offset >= 0:
-            if self._descriptor_number >= 0:
-                self._raw_position = offset  # no buffer yet
-                return offset
-        return (self._buffered_file or self.f).seek(offset, whence)
+    def seek(self, *args: Any, **kwargs: Any) -> int:
+        if self._buffered_file is None and len(args) == 1 and type(args[0]) is int and args[0] >= 0:
+            if self._descriptor_number >= 0 and not kwargs:
+                self._raw_position = args[0]  # no buffer yet
+                return self._raw_position
+        return (self._buffered_file or self.f).seek(*args, **kwargs)
 
-    def tell(self) -> int:
-        if self._buffered_file is None and self._descriptor_number >= 0:
+    def tell(self, *args: Any, **kwargs: Any) -> int:
+        if self._buffered_file is None and self._descriptor_number >= 0 and not args and not kwargs:
             return self._raw_position
-        return (self._buffered_file or self.f).tell()
+        return (self._buffered_file or self.f).tell(*args, **kwargs)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
         if self._buffered_file is not None:
@@ -284,13 +284,13 @@ class LocalFileOpener(io.IOBase):
             return io.BytesIO(self.read()).readlines()  # faster than by the buffer, line by line
         return self.f.readlines(*args, **kwargs)
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, *args: Any, **kwargs: Any) -> int:
         if self._made_before_fork or not hooks.ready[0]:  # `is_mine`, without a call
             if self._inherited_writer() and is_dropping_writes():
-                return memoryview(data).nbytes
+                return memoryview(args[0]).nbytes
             self._check_writer("write to")
         try:
-            return (self._buffered_file or self.f).write(data)
+            return (self._buffered_file or self.f).write(*args, **kwargs)
         except ValueError:  # a closed file, perhaps of those that are never written to
             if not self.closed or self.writable():
                 raise
