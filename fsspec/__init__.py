@@ -46,8 +46,8 @@ _MODULE_OF = {
     "url_to_fs": "core",
 }
 _MODULES = frozenset(
-    "archive asyn caching callbacks compression config core dircache exceptions generic implementations json"
-    " mapping parquet prefetcher spec transaction utils".split()
+    "archive asyn caching callbacks compression config core dircache exceptions fork generic implementations"
+    " json mapping parquet prefetcher spec transaction utils".split()
 )
 
 __all__ = [

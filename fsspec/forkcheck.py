@@ -389,7 +389,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--write",
         action="store_true",
         help="also write small files beside it, and remove them (otherwise it only reads); for filesystems"
-        " whose files can be opened for writing, which those of http cannot",
+        " whose files can be opened for writing, which those of http cannot; with S3 it takes about a minute",
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")

@@ -409,7 +409,7 @@ def test_help_of_open_names_each_parameter_and_its_examples_run():
 def test_completion_shows_what_the_package_gives_and_not_its_own_helpers():
     names = dir(fsspec)
     assert not {"Any", "TYPE_CHECKING", "annotations"} & set(names)
-    assert {*fsspec.__all__, "asyn", "exceptions", "spec", "utils"} <= set(names)
+    assert {*fsspec.__all__, "asyn", "exceptions", "fork", "spec", "utils"} <= set(names)
     assert all(hasattr(fsspec, name) for name in names)
 
 
