@@ -40,6 +40,11 @@ GROUPS: dict[str, list[str]] = {
         "duckdb aiohttp requests s3fs==2026.9.0 moto[server] flask flask-cors hypothesis python-snappy",
         "zstandard lz4 paramiko",
     ],
+    "backends": [
+        "pytest<9 pytest-asyncio pytest-timeout pytest-mock pytest-cov pytest-httpserver aioresponses",
+        "trustme",
+        "archivefs==0.2.0 dcachefs==0.2.0 globusfs==0.2.1 pelicanfs==1.5.0",
+    ],
     "hub": [
         "pytest pytest-asyncio pytest-timeout huggingface-hub datasets==5.2.0 s3fs==2026.9.0 moto[server]",
         "aiohttp requests pillow",
@@ -92,6 +97,8 @@ class Project:
 
 _UPATH = "upath/tests"
 _UPATH_SERVICES = ("azure", "gcs", "github", "hdfs", "hf", "s3", "webdav")
+_LESS = "MMapCache fetches no block behind the one that is read here"
+_TAIL = "the directory of a zip archive is read with the 64 KiB at its end here, by one request"
 _GCSFS = {"GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
 _GCSFS_LIVE = (
     "perf",
@@ -113,6 +120,27 @@ PROJECTS = [
         "stores",
         (_UPATH, *(f"--ignore={_UPATH}/implementations/test_{name}.py" for name in _UPATH_SERVICES)),
         "universal-pathlib==0.3.10",
+    ),
+    Project("dcachefs", "backends", ("tests",), "dcachefs==0.2.0"),
+    Project("globusfs", "backends", ("tests",), "globusfs==0.2.1"),
+    Project("pelicanfs", "backends", ("test/test_listings.py", "test/test_get.py"), "pelicanfs==1.5.0"),
+    Project(
+        "archivefs",
+        "backends",
+        ("tests/test_blockcache.py", "tests/test_zenodo.py", "tests/test_geo.py"),
+        "archivefs==0.2.0",
+        reasons={
+            "test_a_partial_read_resumes_and_fetches_only_the_rest": _LESS,
+            "test_blocks_survive_the_object_that_fetched_them": _LESS,
+            "test_entries_report_what_is_on_disk_not_what_the_hole_claims": _LESS,
+            "test_the_index_is_written_after_the_bytes_and_replaced_atomically": _LESS,
+            "test_container_md5_is_download_free_but_member_md5_cannot_be": _TAIL,
+            "test_listing_does_not_open_the_reading_view": _TAIL,
+            "test_one_member_costs_two_blocks_at_the_default_size": _TAIL,
+            "test_reading_every_member_costs_about_one_archive": _TAIL,
+            "test_reading_one_small_member_does_not_fetch_the_container": _TAIL,
+            "test_zip_interior_listing_is_download_free": _TAIL,
+        },
     ),
     Project("zarr", "arrays", ("tests/test_store/test_fsspec.py",), "zarr==3.1.6"),
     Project("zarr2", "zarr2", ("--pyargs", "zarr.tests.test_storage", "-k", "FSStore or fsspec")),
