@@ -42,7 +42,7 @@ from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
 from fsspec._loop.driving import drive
 from fsspec._overriding import default
-from fsspec._paths.ranges import as_number
+from fsspec._paths.ranges import as_block_size
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BaseCache, make_cache
 from fsspec.exceptions import ForkError
@@ -139,7 +139,7 @@ class AbstractBufferedFile(io.IOBase):
         self.mode = mode
         self.blocksize: Any = self.DEFAULT_BLOCK_SIZE  # a number; other packages pass any
         if block_size not in ("default", None):
-            self.blocksize = as_number("block_size", block_size, "bytes")
+            self.blocksize = as_block_size(block_size)
         self.loc = 0
         self.autocommit = autocommit
         self.start = self.end = None

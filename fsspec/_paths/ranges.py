@@ -30,6 +30,21 @@ def as_number(option: str, value: T, unit: str) -> T:
     raise TypeError(f"{option} is a number of {unit}, not {value!r}")
 
 
+def as_block_size(value: Any) -> Any:
+    """A number of bytes for the blocks of a file: a whole one, or infinity for all of the file at once.
+
+    Raises ValueError for a negative one, with which other bytes than those asked for would be read, and
+    TypeError as `as_number` does."""
+    size = as_number("block_size", value, "bytes")
+    if size is None or size == _NO_END:
+        return size
+    if size < 0:
+        raise ValueError(f"block_size is a number of bytes from 0 on, not {value!r}")
+    if size != int(size):
+        raise TypeError(f"block_size is a whole number of bytes, not {value!r}")
+    return size if isinstance(size, int) else int(size)
+
+
 _TEXTS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),

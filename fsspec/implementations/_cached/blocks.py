@@ -15,7 +15,7 @@ from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
 from fsspec._overriding import default
 from fsspec._paths.paths import folder_error
-from fsspec._paths.ranges import as_number, per_path
+from fsspec._paths.ranges import as_block_size, per_path
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.bulk import split_callback
 from fsspec._spec.contents import checks_file_version, filesystem_of_folder
@@ -105,7 +105,7 @@ class CachingFileSystem(Cache):
         **kwargs: Any,
     ) -> Any:
         path = self._strip_protocol(path)
-        block_size = as_number("block_size", block_size, "bytes")
+        block_size = as_block_size(block_size)
         if "r" not in mode or "+" in mode:
             autocommit = autocommit or (self.fs._fsspec_only_transactions_wait and not self._intrans)
             kwargs.update(block_size=block_size, autocommit=autocommit, cache_options=cache_options)
@@ -281,4 +281,4 @@ def _given_block_size(fs: AbstractFileSystem) -> int | None:
     takes by itself does not count: the 50 MiB of s3fs are for reading on, not for keeping."""
     options = filesystem_of_folder(fs).storage_options
     given = (options.get(name) for name in BLOCK_SIZES)
-    return next((as_number("block_size", size, "bytes") for size in given if size), None)
+    return next((as_block_size(size) for size in given if size), None)

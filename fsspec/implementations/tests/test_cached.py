@@ -17,7 +17,7 @@ from fsspec.exceptions import BlocksizeMismatchError, FileChangedError
 from fsspec.implementations._cached.delegating import DELEGATED, OF_INSTANCES, OVERRIDABLE
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.tests.caches import EVERY, FILES, WHOLE, Noted, choosing, fetched, listed, make
-from fsspec.spec import AbstractFileSystem
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from fsspec.tests.dictfs import DictFileSystem
 from fsspec.tests.programs import run
 from fsspec.tests.wdictfs import WritableDictFileSystem
@@ -283,6 +283,16 @@ def test_each_name_of_a_block_size_is_heeded_behind_a_blockcache(tmp_path, optio
     c = make("blockcache", WritableDictFileSystem(FILES, **{option: 10}), tmp_path)
     with c.open(next(iter(FILES))) as f:
         assert f.blocksize == 10
+
+
+@pytest.mark.parametrize("size, error", [(-1, ValueError), (0.5, TypeError)])
+def test_blocks_of_an_impossible_size_are_refused(target, tmp_path, size, error):
+    path = next(iter(FILES))
+    for fs, asked in (target, {"block_size": size}), (WritableDictFileSystem(FILES, block_size=size), {}):
+        with pytest.raises(error, match=f"^block_size is .* not {size}"):
+            make("blockcache", fs, tmp_path).open(path, **asked)
+    with pytest.raises(error, match=f"^block_size is .* not {size}"):
+        AbstractBufferedFile(target, path, block_size=size, size=10)
 
 
 def test_compressed_files_in_blocks(tmp_path):
