@@ -387,18 +387,24 @@ class MemoryFileSystem(AbstractFileSystem):
             if kind == "r":
                 return _Reader(self, path, present)
             present.seek(0)
+            present.mode = mode  # type: ignore[misc]  # a property of BytesIO's stub only
             return present
         self._check_target(path)
-        if kind[0] == "a" and present is not None:
+        passed_on = not self._intrans or is_default(self._open)
+        at_once = autocommit and passed_on  # a subclass may have kept autocommit=False to itself
+        if kind[0] == "a" and present is not None and at_once:  # as in r+: one file, of all who write to it
+            f = present
+            f.modified = datetime.now(tz=timezone.utc)
+        elif kind[0] == "a" and present is not None:
             f = MemoryFile(self, path, present.getvalue())
-            f.seek(0, 2)
         else:  # a file that begins with the bytes of ``data``, as its `MemoryFile` takes them
             f = MemoryFile(self, path, kwargs.get("data"))
-            if kind[0] == "a":
-                f.seek(0, 2)
+        if kind[0] == "a":
+            f.seek(0, 2)
+            if not at_once:
+                f._appended_to = b"" if present is None else present.getvalue()
         f.mode = mode  # type: ignore[misc]  # a property of BytesIO's stub only
-        passed_on = not self._intrans or is_default(self._open)
-        if autocommit and passed_on:  # a subclass may have kept autocommit=False to itself
+        if at_once and f is not present:
             self.store[path] = f
         return f
 
@@ -426,6 +432,8 @@ class MemoryFile(BytesIO):
 
     created: datetime
     modified: datetime
+    _appended_to: bytes | None = None
+    """What a file held that a transaction appends to."""
 
     def __init__(
         self, fs: MemoryFileSystem | None = None, path: str | None = None, data: ReadableBuffer | None = None
@@ -454,9 +462,25 @@ class MemoryFile(BytesIO):
         """Forget it."""
 
     def commit(self) -> None:
-        """Put it into the store."""
-        self.fs.store[self.path] = self
+        """Put it into the store: what was appended behind what the file holds by then."""
+        if self.closed:
+            return
         self.modified = datetime.now(tz=timezone.utc)
+        before, data, present = self._appended_to, self.getvalue(), self.fs.store.get(self.path)
+        if (
+            before is None
+            or present in (None, self)
+            or present.getvalue() == before
+            or not data.startswith(before)
+        ):
+            self.fs.store[self.path] = self
+        else:  # others wrote meanwhile
+            position = present.tell()
+            present.seek(0, 2)
+            present.write(data[len(before) :])
+            present.seek(position)
+            present.modified = self.modified
+            BytesIO.close(self)  # what is written to it from now on would be lost
 
 
 class _Reader(MemoryFile):

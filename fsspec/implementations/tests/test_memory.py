@@ -321,6 +321,56 @@ def test_what_a_failed_transaction_wrote_was_never_there(fs):
     assert fs.cat("/piped") == b"1" and fs.cat("/now") == b"2"
 
 
+@pytest.mark.parametrize(
+    "modes, kept", [("ab ab", b"abc12"), ("r+b ab", b"abc12"), ("wb ab", b"12"), ("xb ab", b"12")]
+)
+def test_what_several_open_files_write_is_all_kept(m, modes, kept):
+    path, (first, second) = "/new" if "x" in modes else "/old", modes.split()
+    m.pipe_file("/old", b"abc")
+    created = m.created("/old")
+    one = m.open(path, first)
+    other = m.open(path, second)
+    one.write(b"1")
+    other.write(b"2")
+    assert m.cat_file(path) == kept
+    assert other.mode == second
+    assert first == "wb" or m.created("/old") == created  # it is the same file
+
+
+def test_what_is_appended_in_a_transaction_comes_behind_what_others_wrote(m):
+    m.pipe({"/a": b"abc", "/b": b"abc", "/failed": b"abc"})
+    with m.transaction:
+        for path, mode, data in [
+            ("/a", "ab", b"1"),
+            ("/a", "r+b", b"Z"),
+            ("/a", "a+b", b"2"),
+            ("/b", "wb", b"new"),
+            ("/b", "ab", b"1"),
+            ("/fresh", "ab", b"1"),
+            ("/fresh", "ab", b"2"),
+        ]:
+            f = m.open(path, mode)
+            f.write(data)
+        assert m.cat_file("/a") == b"Zbc" and not m.exists("/fresh")
+    assert m.cat(["/a", "/b", "/fresh"]) == {"/a": b"Zbc12", "/b": b"new1", "/fresh": b"12"}
+    with pytest.raises(ValueError, match="closed"):  # its bytes went to the end of another: no more can
+        f.write(b"3")
+    with pytest.raises(ZeroDivisionError), m.transaction:
+        m.open("/failed", "ab").write(b"1")
+        raise ZeroDivisionError
+    assert m.cat_file("/failed") == b"abc"
+
+
+def test_a_transaction_appends_to_a_file_that_nobody_else_wrote(m):
+    m.pipe_file("/a", b"abc")
+    with m.transaction, m.open("/a", "ab") as f:
+        f.write(b"1")
+        f.commit()
+        f.write(b"2")
+    f.write(b"3")
+    assert m.cat_file("/a") == b"abc123"
+
+
 # stores ------------------------------------------------------------------------------
 def test_store_of_its_own(fs):
     """Apart from that of others; pickled, it takes its files along."""
