@@ -62,8 +62,14 @@ def making_folders(names: Container[str]) -> Iterator[None]:
         _without_folder.pop(id(names), None)  # a child has none
 
 
-def _make_folder_for(path: str) -> None:
-    if any(path in names for names in list(_without_folder.values())):
+def awaits_folder(path: str) -> bool:
+    """Whether the folder of a file is to be made as the file is begun; see `making_folders`."""
+    return any(path in names for names in list(_without_folder.values()))
+
+
+def make_folder_for(path: str) -> None:
+    """Make the folder of a file that is begun now, if it `awaits_folder`."""
+    if awaits_folder(path):
         with suppress(FileInTheWayError):  # which writing there raises
             make_folder_of(path)
 
@@ -150,7 +156,7 @@ class replacing:
                 error.filename = path
                 raise
             raise folder_error(path)
-        _make_folder_for(path)
+        make_folder_for(path)
         direct = path in _in_place
         target, before = (path, None) if direct else _behind_links(path)
         try:
@@ -261,7 +267,7 @@ def write_whole(
     if path in _in_place and not exclusive:
         write(path)
         return
-    _make_folder_for(path)
+    make_folder_for(path)
     target, before = _behind_links(path)
     if exclusive and before is not None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)

@@ -363,7 +363,8 @@ def get(
         else:
             pairs = paired(sources, _targets(rpath, sources, [_local_path(p) for p in lpath], False))
     transfers = Downloads("get_file", pairs, callback, kwargs)
-    transfers.making, transfers.late = making, not making and not theirs
+    late = not (making or theirs or replaced(chain[-1], "get_file"))
+    transfers.making, transfers.late = making, late
     transfers.prepared, transfers.beside_each = prepared, beside_each
     answers = yield from transfers.run(fs, batch_size, return_exceptions=ignore)
     raise_first(a for a in answers if not (ignore and isinstance(a, FileNotFoundError)))

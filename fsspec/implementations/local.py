@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from fsspec._files.descriptors import get_umask
 from fsspec._files.local_file import LocalFileOpener, _reopened
-from fsspec._files.replacing import write_file, write_whole
+from fsspec._files.replacing import awaits_folder, make_folder_for, write_file, write_whole
 from fsspec._overriding import default, is_built_in, is_default, unless_patched, unlike_base
 from fsspec._paths.paths import (
     false_without_path,
@@ -385,11 +385,16 @@ class LocalFileSystem(AbstractFileSystem):
         self._copy_with_progress(path1, path2, callback, **kwargs)
 
     def _copy_with_progress(self, path1: str, path2: str, callback: Progress, **kwargs: Any) -> None:
+        source = self._strip_protocol(path1)
+        if awaits_folder(path2):
+            if not is_built_in(self.cp_file):
+                make_folder_for(path2)  # which that need not do
+            elif osp.isfile(source) and not osp.isdir(osp.dirname(path2)):
+                open(source, "rb").close()  # what cannot be read leaves no folder
         self.cp_file(path1, path2, **kwargs)
         callback = for_file(callback, path1)
         if callback is DEFAULT_CALLBACK:
             return  # nobody wants to know
-        source = self._strip_protocol(path1)
         size = osp.getsize(source) if osp.isfile(source) else 0
         callback.set_size(size)
         callback.absolute_update(size)

@@ -7,7 +7,9 @@ import io
 import os
 import pickle
 import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -983,3 +985,60 @@ def test_what_is_missing_makes_no_folder_for_its_download(kind, rpath, lpath, tm
     fs.get(under(["a"]), under(["new/x/y"]))
     fs.get(under(["a"]), under("new/z"))
     assert (tmp_path / "new/x/y").read_bytes() == (tmp_path / "new/z/a").read_bytes() == b"data"
+
+
+class Copying(LocalFileSystem):
+    cachable = False
+
+    def cp_file(self, path1, path2, **kwargs):
+        shutil.copyfile(path1, path2)
+
+
+@pytest.mark.parametrize("kind", ["file", "dir", "asyncwrapper", "simplecache"])
+@pytest.mark.parametrize("name", ["cp_file of a class", "cp_file", "get_file"])
+@pytest.mark.parametrize("lpath, made", [("new/x", "new/x"), ("new/", "new/a"), (["new/x"], "new/x")])
+def test_a_program_that_copies_files_itself_finds_the_folder_of_a_download(kind, name, lpath, made, tmp_path):
+    (tmp_path / "a").write_bytes(b"data")
+    fs = Copying() if "class" in name else LocalFileSystem(skip_instance_cache=True)
+    if "class" not in name:
+        setattr(fs, name, lambda path1, path2, **kwargs: shutil.copyfile(path1, path2))
+    if kind != "file":
+        options = {"dir": {"path": "/"}, "asyncwrapper": {}}.get(kind, {"cache_storage": str(tmp_path / "c")})
+        fs = fsspec.filesystem(kind, fs=fs, **options, skip_instance_cache=True)
+    if isinstance(lpath, list):
+        fs.get([f"{tmp_path}/a"], [f"{tmp_path}/{p}" for p in lpath])
+    else:
+        fs.get(f"{tmp_path}/a", f"{tmp_path}/{lpath}")
+    assert (tmp_path / made).read_bytes() == b"data"
+
+
+UNREADABLE = """
+import os, sys, fsspec
+kind, folder = sys.argv[1:]
+target = fsspec.filesystem("file")
+fs = target if kind == "file" else fsspec.filesystem(kind, fs=target, **{"dir": {"path": "/"}}.get(kind, {}))
+fs.get(f"{folder}/readable", f"{folder}/first/x")
+if os.geteuid() == 0:
+    os.seteuid(65534)
+for lpath in "new/x", "new/":
+    for several in False, True:
+        try:
+            fs.get([f"{folder}/secret"] if several else f"{folder}/secret", f"{folder}/{lpath}")
+        except PermissionError as error:
+            assert error.filename == f"{folder}/secret", error
+        else:
+            raise AssertionError("not refused")
+        assert sorted(os.listdir(folder)) == ["first", "readable", "secret"]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs users")
+@pytest.mark.parametrize("kind", ["file", "dir", "asyncwrapper", "simplecache"])
+def test_what_cannot_be_read_makes_no_folder_for_its_download(kind):
+    with tempfile.TemporaryDirectory() as folder:  # that of pytest may be entered by its user alone
+        os.chmod(folder, 0o777)
+        for name in "readable", "secret":
+            with open(f"{folder}/{name}", "wb") as f:
+                f.write(b"data")
+        os.chmod(f"{folder}/secret", 0)
+        subprocess.run([sys.executable, "-c", UNREADABLE, kind, folder], check=True)
