@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from functools import wraps
 from importlib import import_module
-from typing import Any, NamedTuple
+from inspect import iscoroutinefunction
+from typing import Any, NamedTuple, cast
 
 from fsspec._fork import hooks
 from fsspec.exceptions import ForkError
@@ -42,7 +43,8 @@ class Facts(NamedTuple):
         of an open file: the attribute, by a path with dots, that holds the position
     starts
         names of methods that start a library in C, by the name of the library, which cannot
-        start in a child once it has run in the parent; there they raise `ForkError`
+        start in a child once it has run in the parent; there they raise `ForkError`, as each use of
+        an inherited open file does
     """
 
     holds: bool = False
@@ -61,6 +63,17 @@ SHIPPED: dict[str, Facts] = {
         keeps=("_storage_layout_cache",),
         starts={"_get_control_plane_client": "gRPC", "_get_grpc_client": "gRPC"},
     ),
+    # Its threads are tokio's, for which a child waits for ever.
+    "obstore.fsspec:FsspecStore": Facts(
+        starts=dict.fromkeys(
+            (
+                *("_cat_file", "_cat_ranges", "_cp_file", "_get_file", "_info", "_ls", "_open", "_pipe_file"),
+                *("_put_file", "_rm_file", "modified"),
+            ),
+            "tokio",
+        )
+    ),
+    "obstore.fsspec:BufferedFile": Facts(starts={"read": "tokio"}),
     # The thread that closes what is collected unclosed is not in the child.
     "gcsfs.core": Facts(renews={"_deferred_close_queue": "", "_deferred_close_lock": "threading:Lock"}),
     # Not an AbstractBufferedFile: the position and the channel are asyncssh's.
@@ -189,26 +202,41 @@ def carry_over(fs: Any) -> None:
 _running_in: dict[str, int] = {}  # by library: the generation of the process in which it was first started
 
 
+def check_library(library: str, user: str) -> None:
+    """Raise `ForkError` in a child of the process where a library ran. ``user``: what needs it."""
+    hooks.check()
+    generation = _running_in.setdefault(library, hooks.generation)
+    if generation != hooks.generation:
+        way_out = _WITHOUT.get(library, "start workers by spawn")
+        raise ForkError(
+            f"{library}, which {user} needs here,",
+            hooks.owner_pid(generation),
+            advice=f"{library} cannot run in a process forked from one in which it ran: {way_out}",
+        )
+
+
 def _starting(method: Callable[..., Any], library: str) -> Callable[..., Any]:
-    """Wrap an awaitable method that starts a library: in a child of the process where it ran it raises."""
+    """Wrap a method that starts a library: in a child of the process where it ran it raises."""
 
     @wraps(method)
-    async def start(self: Any, *args: Any, **kwargs: Any) -> Any:
-        hooks.check()
-        generation = _running_in.setdefault(library, hooks.generation)
-        if generation != hooks.generation:
-            raise ForkError(
-                f"{library}, which {type(self).__name__} needs here,",
-                hooks.owner_pid(generation),
-                advice=f"{library} cannot run in a process forked from one in which it ran: {_WITHOUT}",
-            )
+    def start(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_library(library, type(self).__name__)
+        return method(self, *args, **kwargs)
+
+    @wraps(method)
+    async def start_awaiting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        check_library(library, type(self).__name__)
         return await method(self, *args, **kwargs)
 
-    start._fork_starts = library  # type: ignore[attr-defined]  # a mark on the function
-    return start
+    started: Any = start_awaiting if iscoroutinefunction(method) else start
+    started._fork_starts = library  # a mark on the function
+    return cast("Callable[..., Any]", started)
 
 
-_WITHOUT = "ask for the same bucket before the fork, or start workers by spawn"
+_WITHOUT = {
+    "gRPC": "ask for the same bucket before the fork, or start workers by spawn",
+    "tokio": "start workers by spawn, or use the store first in the children",
+}
 
 
 # modules --------------------------------------------------------------------------

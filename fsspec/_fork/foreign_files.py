@@ -172,6 +172,8 @@ def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str,
     facts = class_facts.facts_of(real)
     if not _holds_resources(real, before):
         return True  # it needs only its filesystem
+    for library in facts.starts.values():
+        class_facts.check_library(library, _named(file))
     if facts.renews:
         state.update((name, class_facts.make_value(path)) for name, path in facts.renews.items())
         return True
@@ -267,7 +269,7 @@ def inherit(file: Any, mode: Any) -> None:
 def _holds_resources(cls: type, state: dict[str, Any]) -> bool:
     """Whether a file being read holds other resources than a cache and its filesystem."""
     facts = class_facts.facts_of(cls)
-    if facts.renews or facts.arguments:
+    if facts.renews or facts.arguments or facts.starts:
         return True
     events = sys.modules.get("asyncio.events")
     if events is not None and any(isinstance(v, events.AbstractEventLoop) for v in state.values()):

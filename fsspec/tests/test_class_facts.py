@@ -153,3 +153,56 @@ assert fs.cat_file("a") == 2
         """,
         FSSPEC_FORK_RESET="1",
     )
+
+
+@forks
+def test_inherited_files_of_a_library_that_ran_in_the_parent_are_refused():
+    """So are methods that block; a child that is the first to use the library may."""
+    run(
+        """
+import io
+from fsspec._checks.forked import by_fork
+from fsspec._fork.class_facts import Facts, learn
+from fsspec.exceptions import ForkError
+from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+
+class File(AbstractBufferedFile):
+    def read(self, length=-1):
+        return b"read"
+
+class FS(AbstractFileSystem):
+    protocol = "toy"
+    cachable = False
+
+    def _open(self, path, mode="rb", **kwargs):
+        return File(self, path, mode, size=4)
+
+learn("__main__:FS", Facts(starts={"_open": "libfast"}))
+learn("__main__:File", Facts(starts={"read": "libfast"}))
+fs = FS()
+
+def starts():
+    with fs.open("a") as file:
+        assert file.read() == b"read"
+
+def refused():
+    for use in (lambda: file.read(), lambda: fs.open("a")):
+        try:
+            use()
+        except ForkError as error:
+            assert "libfast" in str(error) and "spawn" in str(error), error
+        else:
+            raise AssertionError("not refused")
+    file.close()
+
+problem = by_fork(starts).problem()
+assert not problem, problem
+file = fs.open("a")
+problem = by_fork(refused).problem()
+assert not problem, problem
+starts()
+assert file.read() == b"read"
+file.close()
+        """,
+        FSSPEC_FORK_RESET="1",
+    )

@@ -201,3 +201,50 @@ class TestSSH(AbstractForkTests):
         import sshfs
 
         return sshfs.SSHFileSystem("127.0.0.1", port=ssh, username="user", password="any"), "/forks"
+
+
+@pytest.mark.parametrize("reset", ["0", "1"])
+def test_obstore_is_refused_in_a_child_of_a_process_where_it_ran(http_server, reset):
+    """Its threads are tokio's: an inherited store, a new one and an inherited file waited for ever."""
+    pytest.importorskip("obstore")
+    http_server.files["/a"] = b"0123456789"
+    run(
+        """
+import os
+from fsspec._checks.forked import by_fork
+from fsspec.exceptions import ForkError
+from obstore.fsspec import FsspecStore
+
+options = {"protocol": "http", "client_options": {"allow_http": True}}
+url, opted_in = os.environ["URL"], os.environ["FSSPEC_FORK_RESET"] == "1"
+fs = FsspecStore(**options)
+
+def first_use():
+    fs = FsspecStore(**options, max_cache_size=3)
+    assert fs.cat_file(url) == b"0123456789"
+
+def refused():
+    uses = [lambda: fs.cat_file(url), lambda: fs.info(url), lambda: fs.open(url), lambda: file.read(2)]
+    if opted_in:
+        uses.append(first_use)
+    for number, use in enumerate(uses):
+        try:
+            use()
+        except ForkError as error:
+            assert not opted_in or "tokio" in str(error) and "spawn" in str(error), error
+        else:
+            raise AssertionError(f"{number} is not refused")
+
+problem = by_fork(first_use).problem()
+assert not problem, problem
+file = fs.open(url)
+assert file.read(3) == b"012"
+problem = by_fork(refused).problem()
+assert not problem, problem
+assert file.read(3) == b"345"
+assert fs.cat_file(url) == b"0123456789"
+file.close()
+""",
+        URL=http_server.url + "/a",
+        FSSPEC_FORK_RESET=reset,
+    )
