@@ -3,7 +3,7 @@
 A file within a transaction is written to the folder for temporary files, where nobody lists
 it, and moved to its place by ``commit``.
 
-Forks: a reader keeps its own position and reads with ``pread``, so that parent and child
+Forks: what is inherited is read with ``pread`` at a position of its own, so that parent and child
 never move each other's; what a writer has buffered belongs to the process that opened it,
 and a child throws its copy away.
 """
@@ -30,6 +30,7 @@ from fsspec._files.local_raw import (
     HAS_PREAD,
     REFUSING,
     LocalRaw,
+    descriptor_at,
     open_buffered,
 )
 from fsspec._files.replacing import link_new, replacing
@@ -95,6 +96,7 @@ class LocalFileOpener(io.IOBase):
     _buffered_file: io.BufferedIOBase | None = None
     _descriptor_number = -1
     _raw_position = 0  # of a reader without a buffer
+    _given_at: int | None = 0  # as its `LocalRaw`'s
     temp: str | None = None
     _appends_from: int | None = None  # where in ``temp`` begins what is to be appended
     blocksize = io.DEFAULT_BUFFER_SIZE
@@ -133,7 +135,7 @@ class LocalFileOpener(io.IOBase):
         if self._descriptor_number < 0:
             raise ValueError(CLOSED)
         raw = LocalRaw(-1, "rb", self._raw_position)
-        raw._known_size = self.size
+        raw._known_size, raw._given_at = self.size, self._given_at
         made = io.BufferedReader(raw, BLOCK if self.size > BLOCK else 2**16)
         raw._descriptor_number = self._descriptor_number
         try:
@@ -242,12 +244,17 @@ class LocalFileOpener(io.IOBase):
         return "r" not in self.mode or "+" in self.mode
 
     def fileno(self) -> int:
-        is_bare = self._buffered_file is None and self._descriptor_number >= 0
-        return self._descriptor_number if is_bare else self.f.fileno()
+        if self._buffered_file is None and self._descriptor_number >= 0:
+            return descriptor_at(self, self._raw_position)
+        raw = getattr(self.f, "raw", None)
+        if self.mode == "rb" and isinstance(raw, LocalRaw):
+            return descriptor_at(raw, self.f.tell())  # not where what was read ahead ends
+        return self.f.fileno()
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
         if self._buffered_file is None and len(args) == 1 and type(args[0]) is int and args[0] >= 0:
             if self._descriptor_number >= 0 and not kwargs:
+                self._given_at = None
                 self._raw_position = args[0]  # no buffer yet
                 return self._raw_position
         return (self._buffered_file or self.f).seek(*args, **kwargs)

@@ -1,7 +1,7 @@
 """Plain files of this machine by their descriptors, and the buffers over them.
 
-Forks: the position belongs to the process. In a child writing through an inherited one raises `ForkError`;
-see `local_file`.
+Forks: the position belongs to the process. In a child writing through an inherited one raises `ForkError`,
+and reading does not move the parent's position; see `local_file`.
 """
 
 from __future__ import annotations
@@ -33,17 +33,32 @@ def raw_mode(mode: str) -> str:
     return ("r" if plus and "w" in mode else mode.replace("b", "").replace("+", "")) + "b" + "+" * plus
 
 
-class LocalRaw(io.RawIOBase):
-    """A plain file by its descriptor, with a position of its own.
+def descriptor_at(reader: Any, position: int) -> int:
+    """The descriptor of a reader for the program, which may give it to another one to go on at ``position``.
 
-    Reads and writes are at explicit positions (``pread``, ``pwrite``), so that processes that share
-    the descriptor after a fork do not move each other's.  In a child writing raises `ForkError`,
+    Its offset is set, unless it was at this position before and has not been sought since: then it goes on
+    where the other one has ended.
+    """
+    if position != reader._given_at and is_mine(reader):
+        os.lseek(reader._descriptor_number, position, os.SEEK_SET)
+        reader._given_at = position
+    return int(reader._descriptor_number)
+
+
+class LocalRaw(io.RawIOBase):
+    """A plain file by its descriptor.
+
+    What is opened for writing is at the descriptor's own offset, as the built-in one is: programs that are
+    given the descriptor go on there, and where what they write ends, this file goes on.  What is opened for
+    reading only is read at explicit positions (``pread``), and so is any file in a forked child, which
+    shares the offset: processes do not move each other's position.  In a child writing raises `ForkError`,
     except while an inherited file is only being released.
     """
 
     __slots__ = ("closed",)  # the quickest to read, which the buffer does at each call
     closed: bool
     _descriptor_number = -1  # until it is constructed
+    _given_at: int | None = 0  # see `descriptor_at`
     _known_size = 0  # of the file, as it was last looked at
     _named_path: str | None = None  # for errors
     _kept_in: str | None = None  # the folder of the file, where it has another name until a transaction ends
@@ -63,7 +78,7 @@ class LocalRaw(io.RawIOBase):
     def fileno(self) -> int:
         if self.closed:  # the number may have been reused
             raise ValueError(CLOSED)
-        return self._descriptor_number
+        return self._descriptor_number if self._mode != "rb" else descriptor_at(self, self._raw_position)
 
     def readable(self) -> bool:
         return self.seekable() and ("r" in self._mode or "+" in self._mode)
@@ -78,15 +93,29 @@ class LocalRaw(io.RawIOBase):
             raise ValueError(CLOSED)
         return True
 
+    def _at_offset(self) -> bool:
+        """Whether its position is the descriptor's offset."""
+        if self.closed:
+            raise ValueError(CLOSED)
+        return self._mode != "rb" and is_mine(self)
+
     def readinto(self, buffer: WriteableBuffer) -> int:
-        count = os.preadv(self._descriptor_number, [buffer], self._raw_position)
-        self._raw_position += count
+        if self._at_offset():
+            count = os.readv(self._descriptor_number, [buffer])
+            self.tell()
+        else:
+            count = os.preadv(self._descriptor_number, [buffer], self._raw_position)
+            self._raw_position += count
         return count
 
     def readall(self) -> bytes:
-        left = max(self._known_size - self._raw_position, 0)
-        out = os.pread(self._descriptor_number, left + 1, self._raw_position)
-        self._raw_position += len(out)
+        left = max(self._known_size - self.tell(), 0)
+        if self._at_offset():
+            out = os.read(self._descriptor_number, left + 1)
+            self.tell()
+        else:
+            out = os.pread(self._descriptor_number, left + 1, self._raw_position)
+            self._raw_position += len(out)
         if len(out) == left or not out:
             return out
         # it exceeds one system call, has changed, or is one of /proc, which say no size
@@ -98,35 +127,36 @@ class LocalRaw(io.RawIOBase):
         if not is_mine(self) and not self._check_writer("write to"):
             return memoryview(data).nbytes  # inherited data of the parent's buffer: dropped
         try:
-            if "a" in self._mode:
-                count = os.write(self._descriptor_number, data)  # wherever the end is
-            else:
-                count = os.pwrite(self._descriptor_number, data, self._raw_position)
+            count = os.write(self._descriptor_number, data)
         except OSError as error:
             error.filename = self._named_path
             if self._kept_in is not None:
                 where = f"in {self._kept_in!r}, where it is until the transaction ends"
                 error.strerror = f"{error.strerror} {where}"
             raise
-        self._raw_position += count
+        self.tell()  # what is appended is wherever the end is
         return count
 
     def seek(self, offset: int, whence: int = 0) -> int:
+        if self._at_offset():
+            self._raw_position = os.lseek(self._descriptor_number, offset, whence)
+            return self._raw_position
         base = 0 if whence == 0 else self._raw_position
         if whence not in (0, 1):
             base = os.fstat(self._descriptor_number).st_size
         if base + offset < 0:
             raise OSError(errno.EINVAL, f"cannot seek to {base + offset}, before the beginning")
+        self._given_at = None
         self._raw_position = base + offset
         return self._raw_position
 
     def tell(self) -> int:
-        if self.closed:
-            raise ValueError(CLOSED)
+        if self._at_offset():
+            self._raw_position = os.lseek(self._descriptor_number, 0, os.SEEK_CUR)  # a child's, from now on
         return self._raw_position
 
     def truncate(self, size: int | None = None) -> int:
-        size = self._raw_position if size is None else size
+        size = self.tell() if size is None else size
         if self._check_writer("truncate"):
             os.ftruncate(self._descriptor_number, size)
         return size
@@ -193,7 +223,7 @@ def _how(mode: str) -> tuple[str, int, type[Any]] | None:
 
 
 def open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
-    """Open a file with a buffer, in any mode; a regular file has a position of its own. Also its size."""
+    """Open a file with a buffer, in any mode; a regular file as `LocalRaw`. Also its size."""
     how = _how(mode)
     if how is None:
         f = cast("io.BufferedIOBase", open(path, mode))
@@ -215,5 +245,5 @@ def open_buffered(path: str, mode: str) -> tuple[io.BufferedIOBase, int]:
         return cast("io.BufferedIOBase", os.fdopen(fd, mode)), found.st_size
     raw._known_size = found.st_size
     if kind[0] == "a":
-        raw._raw_position = found.st_size
+        raw.seek(0, os.SEEK_END)
     return make(raw, min(BLOCK, max(found.st_blksize, io.DEFAULT_BUFFER_SIZE))), found.st_size
