@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
+from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._fork.written_files import close_layers
 from fsspec._paths.redaction import redact_url
 from fsspec._public import publish
@@ -149,10 +150,16 @@ class Transaction:
 
     def start(self) -> None:
         """Begin, with no files."""
-        assert self.fs is not None, "a transaction that has ended cannot begin again"
+        hooks.check()
+        if self.fs is None:
+            if not is_mine(self):
+                refuse(self, "a transaction", "Begin one of this process, by 'with fs.transaction'")
+            raise RuntimeError(
+                "a transaction that has ended cannot begin again: 'with fs.transaction' begins another"
+            )
         if self.files:
             self.files = self._no_files()
-        hooks.check()
+        own(self)
         _running[id(self)] = self
         self.fs._intrans = True
 

@@ -412,6 +412,46 @@ def test_a_child_that_ends_it_without_a_context_changes_nothing():
 
 
 @forks
+def test_a_child_that_begins_it_again_is_told_the_way_out():
+    output = run(
+        """
+        from fsspec.exceptions import ForkError
+        fs = DictFileSystem()
+        with fs.transaction as transaction:
+            write(fs, "parents", b"1")
+            pid = os.fork()
+            if not pid:
+                for begin in (transaction.__enter__, transaction.start):
+                    try:
+                        begin()
+                    except ForkError as error:
+                        assert error.owner_pid == os.getppid() and "with fs.transaction" in str(error)
+                    else:
+                        raise AssertionError("not refused")
+                with fs.transaction:
+                    write(fs, "childs", b"2")
+                assert fs.cat("childs") == b"2" and not fs.exists("parents")
+                sys.exit()
+            assert waits(pid) == 0
+            write(fs, "more", b"3")
+            assert fs._intrans and not fs.exists("parents")
+        print(fs.cat("parents").decode(), fs.cat("more").decode())
+        """
+    )
+    assert output == ["1", "3"]
+
+
+def test_a_transaction_that_has_ended_does_not_begin_again(m):
+    with m.transaction as ended:
+        m.pipe_file("/a", b"1")
+    with pytest.raises(RuntimeError, match="with fs.transaction"), ended:
+        pass
+    with m.transaction:
+        m.pipe_file("/b", b"2")
+    assert m.cat_file("/b") == b"2" and not m._intrans
+
+
+@forks
 def test_a_transaction_belongs_to_the_generation_that_began_it():
     output = run(
         """
