@@ -389,7 +389,7 @@ class LocalFileSystem(AbstractFileSystem):
         if awaits_folder(path2):
             if not is_built_in(self.cp_file):
                 make_folder_for(path2)  # which that need not do
-            elif osp.isfile(source) and not osp.isdir(osp.dirname(path2)):
+            elif not osp.isdir(osp.dirname(path2)) and osp.isfile(source):
                 open(source, "rb").close()  # what cannot be read leaves no folder
         self.cp_file(path1, path2, **kwargs)
         callback = for_file(callback, path1)
