@@ -96,7 +96,7 @@ def test_a_folder_without_a_name():
 
 
 def test_a_cache_has_exactly_one_target():
-    with pytest.raises(ValueError, match="one filesystem"):
+    with pytest.raises(ValueError, match="no filesystem is named: write blockcache::URL"):
         CachingFileSystem()
     with pytest.raises(ValueError, match="one filesystem"):
         CachingFileSystem(target_protocol="memory", fs=fsspec.filesystem("memory"))
