@@ -79,6 +79,9 @@ def name_target(error: object, written: str | None, path: str) -> None:
     if isinstance(error, OSError):
         if written is not None and error.filename2 == written:
             error.filename2 = path
+        elif written is not None and error.filename == written and error.filename2 is not None:
+            error.filename = path  # of a renaming that is nobody's concern
+            del error.filename2
         elif error.errno in FULL if error.filename is None else error.filename == written:
             error.filename = path
 
@@ -284,7 +287,6 @@ def write_whole(
                 open(partial, "xb", opener=_opener_like(before)).close()
             write(partial)
         except OSError as error:
-            name_target(error, partial, path)
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             fits = before is not None and size <= getattr(before, "st_blocks", 0) * 512
             if before is None or atomic or not (full and fits or not os.path.exists(partial)):
@@ -303,6 +305,9 @@ def write_whole(
         else:
             os.unlink(partial)  # what it takes up may be needed
             _write_over(write, target, before, size, path)
+    except OSError as error:
+        name_target(error, partial, path)
+        raise
     finally:
         if not done:
             with suppress(OSError):  # it was never made, or the first error is what counts
