@@ -17,6 +17,7 @@ import os.path as osp
 import shutil
 import stat
 import tempfile
+from _thread import RLock  # not the function of threading: faster
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
@@ -95,6 +96,7 @@ class LocalFileOpener(io.IOBase):
     # see `f`; a plain reader gets none before it is needed, which one read of the whole is not
     _buffered_file: io.BufferedIOBase | None = None
     _descriptor_number = -1
+    _bare_lock: RLock  # held while a reader without a buffer is used
     _raw_position = 0  # of a reader without a buffer
     _given_at: int | None = 0  # as its `LocalRaw`'s
     temp: str | None = None
@@ -104,6 +106,7 @@ class LocalFileOpener(io.IOBase):
 
     def _open_unbuffered(self) -> None:
         """Open for reading: a regular file as a descriptor only, until `_make_buffer` is needed."""
+        self._bare_lock = RLock()
         self._descriptor_number = new_descriptor(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = os.fstat(self._descriptor_number)
@@ -134,6 +137,12 @@ class LocalFileOpener(io.IOBase):
     def _make_buffer(self) -> None:
         if self._descriptor_number < 0:
             raise ValueError(CLOSED)
+        with self._bare_lock:
+            self._make_buffer_at_position()
+
+    def _make_buffer_at_position(self) -> None:
+        if self._descriptor_number < 0:  # another thread has closed it
+            raise ValueError(CLOSED)
         raw = LocalRaw(-1, "rb", self._raw_position)
         raw._known_size, raw._given_at = self.size, self._given_at
         made = io.BufferedReader(raw, BLOCK if self.size > BLOCK else 2**16)
@@ -154,6 +163,7 @@ class LocalFileOpener(io.IOBase):
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
         # this buffer is neither used nor collected here
         self._made_before_fork = True
+        self._bare_lock = RLock()
         for name in _DELEGATED:
             self.__dict__.pop(name, None)
         f = self._buffered_file
@@ -253,10 +263,12 @@ class LocalFileOpener(io.IOBase):
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
         if self._buffered_file is None and len(args) == 1 and type(args[0]) is int and args[0] >= 0:
-            if self._descriptor_number >= 0 and not kwargs:
-                self._given_at = None
-                self._raw_position = args[0]  # no buffer yet
-                return self._raw_position
+            if self._descriptor_number >= 0 and not kwargs and args[0] <= self.size:
+                with self._bare_lock:
+                    if self._buffered_file is None:
+                        self._given_at = None
+                        self._raw_position = args[0]
+                        return args[0]
         return (self._buffered_file or self.f).seek(*args, **kwargs)
 
     def tell(self, *args: Any, **kwargs: Any) -> int:
@@ -268,11 +280,13 @@ class LocalFileOpener(io.IOBase):
         if self._buffered_file is not None:
             return self._buffered_file.read(*args, **kwargs)
         if self._descriptor_number >= 0 and not kwargs and args in _WHOLE:
-            room = max(self.size - self._raw_position, 0) + 1
-            data = os.pread(self._descriptor_number, room, self._raw_position)
-            self._raw_position += len(data)
-            # its size has changed or is not reported, or exceeds one system call
-            return data if len(data) == room - 1 else data + self.f.read()
+            with self._bare_lock:  # so that of several threads each gets what the others do not
+                if self._buffered_file is None and self._descriptor_number >= 0:
+                    room = max(self.size - self._raw_position, 0) + 1
+                    data = os.pread(self._descriptor_number, room, self._raw_position)
+                    self._raw_position += len(data)
+                    # its size has changed or is not reported, or exceeds one system call
+                    return data if len(data) == room - 1 else data + self.f.read()
         return self.f.read(*args, **kwargs)
 
     def read1(self, size: int = -1) -> bytes:
@@ -334,10 +348,15 @@ class LocalFileOpener(io.IOBase):
     def close(self) -> None:
         f = self._buffered_file
         if f is None:
-            if self._descriptor_number >= 0:
-                fd, self._descriptor_number = self._descriptor_number, -1
-                os.close(fd)
-            return
+            if self._descriptor_number < 0:
+                return
+            with self._bare_lock:  # not while it is read
+                f = self._buffered_file
+                if f is None:
+                    fd, self._descriptor_number = self._descriptor_number, -1
+                    if fd >= 0:  # no other thread has closed it
+                        os.close(fd)
+                    return
         if (self._made_before_fork or not hooks.ready[0]) and self._inherited_writer():
             with dropping_writes():
                 self.f.close()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 BLOCK = 2**20
+_FAR = 2**40  # whether a file may be so large is asked of the system
 HAS_PREAD = hasattr(os, "preadv")  # files can be read at an explicit position
 CLOSED = "I/O operation on closed file."
 ADVICE = "Only the process that opened it may {} it; in this one, open the file anew"
@@ -124,6 +125,8 @@ class LocalRaw(io.RawIOBase):
         return out + (rest or b"")
 
     def write(self, data: ReadableBuffer) -> int:
+        if self.closed:
+            raise ValueError(CLOSED)
         if not is_mine(self) and not self._check_writer("write to"):
             return memoryview(data).nbytes  # inherited data of the parent's buffer: dropped
         try:
@@ -138,17 +141,20 @@ class LocalRaw(io.RawIOBase):
         return count
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        if self._at_offset():
-            self._raw_position = os.lseek(self._descriptor_number, offset, whence)
-            return self._raw_position
-        base = 0 if whence == 0 else self._raw_position
-        if whence not in (0, 1):
-            base = os.fstat(self._descriptor_number).st_size
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, f"cannot seek to {base + offset}, before the beginning")
         self._given_at = None
-        self._raw_position = base + offset
-        return self._raw_position
+        if self._at_offset() or whence not in (os.SEEK_SET, os.SEEK_CUR, os.SEEK_END):
+            if self._mode == "rb" or self._check_writer("seek for data or a hole in"):
+                self._raw_position = os.lseek(self._descriptor_number, offset, whence)
+            return self._raw_position
+        if whence:
+            end = self._raw_position if whence == 1 else os.fstat(self._descriptor_number).st_size
+            offset += end
+        if offset < 0:
+            raise OSError(errno.EINVAL, f"cannot seek to {offset}, before the beginning")
+        if offset > _FAR and self._mode == "rb":
+            os.lseek(self._descriptor_number, offset, os.SEEK_SET)
+        self._raw_position = offset
+        return offset
 
     def tell(self) -> int:
         if self._at_offset():
@@ -156,7 +162,8 @@ class LocalRaw(io.RawIOBase):
         return self._raw_position
 
     def truncate(self, size: int | None = None) -> int:
-        size = self.tell() if size is None else size
+        position = self.tell()
+        size = position if size is None else size
         if self._check_writer("truncate"):
             os.ftruncate(self._descriptor_number, size)
         return size

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
 
+import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.tests.programs import FORKED, run
 
@@ -167,3 +170,104 @@ def test_a_child_that_reads_does_not_move_the_position_of_its_parent(mode, tmp_p
         assert data.index("X") == (20000 if mode[0] == "a" else 4), data.index("X")
         """
     )
+
+
+@pytest.mark.parametrize("first", ["", "readline"])
+def test_of_several_threads_each_reads_what_the_others_do_not(first, tmp_path, pool):
+    path = tmp_path / "data"
+    path.write_bytes(TEN * 100_000)
+    for _ in range(30):
+        with LocalFileSystem().open(str(path)) as f:
+            if first:
+                f.readline(0)
+            barrier = threading.Barrier(3)
+
+            def read(f=f, barrier=barrier):
+                barrier.wait()
+                return f.read()
+
+            parts = [pool.submit(read) for _ in range(3)]
+            assert sorted(len(part.result()) for part in parts) == [0, 0, 10 * 100_000]
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(3) as pool:
+        yield pool
+
+
+def test_a_close_waits_for_a_read_of_another_thread(tmp_path, pool):
+    path = tmp_path / "data"
+    path.write_bytes(TEN * 100_000)
+    for _ in range(100):
+        f = LocalFileSystem().open(str(path))
+        barrier = threading.Barrier(2)
+
+        def read(f=f, barrier=barrier):
+            barrier.wait()
+            try:
+                return len(f.read())
+            except ValueError as error:
+                return str(error)
+
+        size = pool.submit(read)
+        barrier.wait()
+        f.close()
+        assert size.result() in (1_000_000, "I/O operation on closed file.", "read of closed file")
+
+
+@pytest.mark.parametrize("mode", ["rb", "r+b", "wb", "ab"])
+@pytest.mark.parametrize("whence", [0, 1, 2, 3, 4, 9, -1])
+@pytest.mark.parametrize("offset", [0, 10, -1, 2**62, 2**70])
+def test_seek_is_as_of_the_built_in_file(offset, whence, mode, tmp_path):
+    path = tmp_path / "holes"
+
+    def found(file):
+        try:
+            return file.seek(offset, whence)
+        except (OSError, OverflowError, ValueError) as error:
+            return type(error), getattr(error, "errno", None)
+
+    def each(opened, raw_of):
+        path.write_bytes(TEN)
+        os.truncate(path, 2**20)
+        for is_raw in (False, True):
+            with opened(str(path), mode) as f:
+                yield found(raw_of(f) if is_raw else f)
+
+    assert [*each(LocalFileSystem().open, lambda f: f.f.raw)] == [*each(open, lambda f: f.raw)]
+
+
+def test_what_lies_below_a_closed_file_is_closed(tmp_path):
+    for mode in ("wb", "rb", "ab", "r+b"):
+        f = LocalFileSystem().open(str(tmp_path / "file"), mode)
+        raw = f.f.raw
+        del f
+        acts = [raw.tell, raw.fileno, lambda raw=raw: raw.seek(0), lambda raw=raw: raw.truncate(0)]
+        acts += [raw.readall, lambda raw=raw: raw.readinto(bytearray(1)), lambda raw=raw: raw.write(b"x")]
+        for act in acts:
+            with pytest.raises(ValueError, match="closed"):
+                act()
+
+
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path):
+    """Not the one that it was written as."""
+    fs, memory = LocalFileSystem(), fsspec.filesystem("memory")
+    source, path = str(tmp_path / "source"), f"{tmp_path}/{'y' * 256}"
+    fs.pipe_file(source, TEN)
+    memory.pipe_file("/test_local_raw", TEN)
+    for act in (
+        lambda: fs.cp_file(source, path),
+        lambda: fs.put_file(source, path),
+        lambda: fs.get_file(source, path),
+        lambda: fs.get(source, path),
+        lambda: fs.pipe(path, TEN),
+        lambda: fs.pipe_file(path, TEN, mode="create"),
+        lambda: memory.get("/test_local_raw", path),
+    ):
+        with pytest.raises(OSError) as caught:
+            act()
+        assert (caught.value.filename, caught.value.filename2) == (path, None)
+        assert str(caught.value) == f"[Errno {caught.value.errno}] {caught.value.strerror}: {path!r}"
+    memory.rm("/test_local_raw")
+    assert os.listdir(tmp_path) == ["source"]
