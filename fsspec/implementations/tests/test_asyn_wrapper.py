@@ -310,16 +310,17 @@ def test_what_was_made_inside_a_loop_serves_threads_without_one(m):
 
 @pytest.mark.parametrize("awaited", [True, False])
 def test_what_follows_a_failed_transfer_is_not_begun(awaited, files, m):
-    """As of the blocking filesystem, as long as the transfers are so short that one thread makes them."""
+    """On a busy machine a second thread makes the first transfer, which the failure may then cancel."""
     names = [f"{files}/{name}" for name in ("one", "none", "sub/two")]
     fs = AsyncFileSystemWrapper(m, asynchronous=awaited)
+    m.pipe_file("/there", b"1")
     for way, targets in (("put", ["/t/a", "/t/b", "/t/c"]), ("get", [f"{files}/new/{i}" for i in "abc"])):
-        sources = names if way == "put" else ["/t/a", "/none", "/t/a"]
+        sources = names if way == "put" else ["/there", "/none", "/there"]
         with pytest.raises(FileNotFoundError):
             asyncio.run(getattr(fs, f"_{way}")(sources, targets)) if awaited else getattr(fs, way)(
                 sources, targets
             )
-    assert m.find("/t") == ["/t/a"] and os.listdir(f"{files}/new") == ["a"]
+    assert m.find("/t") in ([], ["/t/a"]) and not os.path.exists(f"{files}/new/c")
 
 
 def test_a_callback_counts_transfers_as_they_begin(files, m):
