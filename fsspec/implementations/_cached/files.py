@@ -190,14 +190,8 @@ ENTER_EVERY = 10.0
 Those of files whose reads are awaited: `shared_blocks.ENTER_SHARED_EVERY`."""
 
 
-_open_blocks: weakref.WeakValueDictionary[tuple[int, int, int], set[int]] = weakref.WeakValueDictionary()
-"""Which blocks a sparse file has, while it is open; by its device and inode, and their size."""
-
-
 class FolderBlocks(MMapCache):
     """The blocks of an open file in the folder of a cache, which is shared by processes.
-
-    Open files of one process share the numbers of its blocks: what one has fetched the others find there.
 
     ``file``: the file, which need not have a cache yet.
     """
@@ -211,11 +205,6 @@ class FolderBlocks(MMapCache):
         super().__init__(file.blocksize, source.fetch, file.size, location, blocks, several)
         if self._file_descriptor >= 0:
             lock_shared(self._file_descriptor)
-            found = os.fstat(self._file_descriptor)
-            key = found.st_dev, found.st_ino, self.blocksize
-            kept = self.blocks
-            self.blocks = _open_blocks.setdefault(key, kept)
-            self.blocks |= kept
         self._file = weakref.ref(file)
 
     def _fetch(self, start: int | None, end: int | None) -> bytes:
@@ -268,16 +257,17 @@ class BlockFile(AbstractBufferedFile):
         super().__init__(
             fs, path, "rb", detail["blocksize"], cache_type="none", size=detail["size"], **kwargs
         )
+        blocks = set(detail["blocks"])
         self._source = source = BlockSource(
             fs.fs, path, self.kwargs, opened, lambda: fs._drop_version(path, detail)
         )
+        if detail.get("version"):
+            source.set_version(Version(*detail["version"]), kept=bool(blocks))
         try:
-            self.cache = FolderBlocks(self, location, set(detail["blocks"]))
+            self.cache = FolderBlocks(self, location, blocks)
         except BaseException:
             self.closed = True  # there is nothing to close
             raise
-        if detail.get("version"):
-            source.set_version(Version(*detail["version"]), kept=bool(self.cache.blocks))
         self.cache_location = location
         self._begin_entering()
 

@@ -195,20 +195,6 @@ def test_only_the_blocks_that_are_read(target, tmp_path):
         assert f.read() == FILES["r/big"]
 
 
-def test_files_that_are_open_at_once_have_the_same_blocks(target, tmp_path):
-    c = make("blockcache", target, tmp_path)
-    with c.open("r/big", block_size=1000) as first, c.open("r/big", block_size=1000) as second:
-        assert first.read(5) == FILES["r/big"][:5]
-        fetched(target)
-        assert second.read(9) == FILES["r/big"][:9]
-        with c.open("r/big", block_size=1000) as third:
-            assert third.read() == FILES["r/big"]
-            asked = fetched(target)
-            assert [entry for entry in asked if entry[1:] == (0, 1000)] == []
-        assert first.read() == FILES["r/big"][5:] and second.read() == FILES["r/big"][9:]
-        assert fetched(target) == []
-
-
 def test_blocks_of_a_file_that_changed(target, tmp_path):
     c = make("blockcache", target, tmp_path, check_files=True)
     with c.open("r/big", block_size=1000) as f:
