@@ -15,6 +15,7 @@ within itself is the same one; if the inner context fails, only the files of tha
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -91,8 +92,9 @@ def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
     raise first
 
 
-_running: dict[int, Transaction] = {}
-"""Those that have begun and not ended, by their ids: a forked child is outside of them."""
+_running: dict[int, weakref.ref[Transaction]] = {}
+"""Those that have begun and not ended, by their ids: a forked child is outside of them. One that a program gives
+up without an end is collected as any object."""
 
 
 class Transaction:
@@ -160,7 +162,7 @@ class Transaction:
         if self.files:
             self.files = self._no_files()
         own(self)
-        _running[id(self)] = self
+        _running[id(self)] = weakref.ref(self)
         self.fs._intrans = True
 
     def _no_files(self) -> object:
@@ -290,7 +292,7 @@ class Transactions:
 
 
 def _in_child() -> None:
-    inherited = [*_running.values()]
+    inherited = [transaction for ref in _running.values() if (transaction := ref()) is not None]
     _running.clear()
     for transaction in inherited:
         hooks.attempt("hook of a transaction", transaction._after_fork_in_child)

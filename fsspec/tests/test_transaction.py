@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import weakref
 from contextlib import suppress
 
 import pytest
@@ -487,3 +488,11 @@ def test_what_layers_of_a_file_left_open_hold_is_committed(kind, compression, mo
     f.close()
     with fs.open(path, "rb", compression=compression) as f:
         assert f.read() == b"all of it"
+
+
+def test_a_transaction_that_nobody_ends_is_collected(fs):
+    first = weakref.ref(fs.start_transaction())
+    fs.start_transaction()
+    gc.collect()
+    assert first() is None
+    fs.end_transaction()
