@@ -137,7 +137,8 @@ class LocalRaw(io.RawIOBase):
                 where = f"in {self._kept_in!r}, where it is until the transaction ends"
                 error.strerror = f"{error.strerror} {where}"
             raise
-        self.tell()  # what is appended is wherever the end is
+        # what is appended is wherever the end is
+        self._raw_position = os.lseek(self._descriptor_number, 0, os.SEEK_CUR)
         return count
 
     def seek(self, offset: int, whence: int = 0) -> int:
