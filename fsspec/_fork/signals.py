@@ -69,9 +69,8 @@ def _number(handler: Any, frame: FrameType | None) -> int:
 
 
 _of_thread = _thread._local()  # of each thread: whether it is one of ours
-_blocked: set[int] = (
-    set()
-)  # signals that threads of ours block, but that the program had not blocked as they were started
+_blocked: set[int] = set()
+"""Signals that threads of ours block, and that the program had not blocked as they were started."""
 
 
 def start(thread: threading.Thread) -> None:

@@ -56,9 +56,8 @@ class _Connected:
     fs: Any
     url: str
     asynchronous: bool
-    _given_loop: asyncio.AbstractEventLoop | None = (
-        None  # a subclass may construct files its own way (dcachefs)
-    )
+    # defaults for subclasses that construct files without this class, as dcachefs does
+    _given_loop: asyncio.AbstractEventLoop | None = None
     _given_session: aiohttp.ClientSession | None = None
 
     def _connect_to(

@@ -274,6 +274,21 @@ def check_bars(fs: Any, path: str, other: str, tmp_path: Path, capsys: Any, **pu
     assert "11.0/11.0" in capsys.readouterr().err
 
 
+def check_size_refused(server: Any, fs: Any) -> None:
+    """Of what HEAD gives 0 bytes and GET is refused, as of a folder of a WebDAV server, the size is not known.
+
+    Upstream's is that of HEAD.
+    """
+    url = server.url + "/folder/"
+    server.files["/folder/"] = b""
+    for status in 500, 403:
+        server.fault("/folder/", status=status, methods=("GET",))
+        assert fs.info(url)["size"] is None
+    server.fault("/folder/", status=404, methods=("GET",))
+    with pytest.raises(FileNotFoundError):
+        fs.info(url)
+
+
 def check_updating(fs: Any, path: str) -> None:
     """Files that are read and written at once: each mode, as the built-in ``open`` has them."""
     fs.pipe_file(path, b"0123456789")

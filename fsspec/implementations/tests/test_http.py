@@ -34,7 +34,7 @@ from fsspec.implementations.http import (
     HTTPStreamFile,
     IncompleteResponse,
 )
-from fsspec.implementations.tests.remote import check_bars
+from fsspec.implementations.tests.remote import check_bars, check_size_refused
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
 
@@ -1409,15 +1409,8 @@ def test_a_size_of_0_that_only_head_gives_is_not_that_of_the_file(http_server, f
     assert fs.info(url + "/none")["size"] == 0
 
 
-def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs, url):
-    """As of a folder of a WebDAV server; info with upstream is that of HEAD."""
-    http_server.files["/folder/"] = b""
-    for status in 500, 403:
-        http_server.fault("/folder/", status=status, methods=("GET",))
-        assert fs.info(url + "/folder/")["size"] is None
-    http_server.fault("/folder/", status=404, methods=("GET",))
-    with pytest.raises(FileNotFoundError):
-        fs.info(url + "/folder/")
+def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs):
+    check_size_refused(http_server, fs)
 
 
 def test_a_program_s_own_fetcher_of_a_file_is_asked(fs, url):
@@ -1437,23 +1430,22 @@ def test_a_program_s_own_fetcher_of_a_file_is_asked(fs, url):
         assert max(end for _, end in asked) == len(BIG)
 
 
-class OwnFile(HTTPFile):
+class Constructing:
     """As dcachefs makes its files: by the constructor of the base class alone."""
 
+    def __init__(self, url, session, loop):
+        self.url, self.session, self.loop, self.asynchronous = url, session, loop, False
+
+
+class OwnFile(Constructing, HTTPFile):
     def __init__(self, fs, url, session, loop):
-        self.url = url
-        self.asynchronous = False
-        self.session = session
-        self.loop = loop
+        Constructing.__init__(self, url, session, loop)
         super(HTTPFile, self).__init__(fs=fs, path=url, size=len(BIG))
 
 
-class OwnStreamFile(HTTPStreamFile):
+class OwnStreamFile(Constructing, HTTPStreamFile):
     def __init__(self, fs, url, session, loop):
-        self.url = url
-        self.asynchronous = False
-        self.session = session
-        self.loop = loop
+        Constructing.__init__(self, url, session, loop)
         super(HTTPStreamFile, self).__init__(fs=fs, path=url, mode="rb", block_size=0, cache_type="none")
 
         async def get():

@@ -17,7 +17,7 @@ pytest.importorskip("aiohttp")  # the server's
 import fsspec
 from fsspec.implementations import http_sync
 from fsspec.implementations.http_sync import HTTPFile, HTTPFileSystem, HTTPStreamFile, get_range
-from fsspec.implementations.tests.remote import check_bars
+from fsspec.implementations.tests.remote import check_bars, check_size_refused
 from fsspec.tests.programs import run
 
 http_sync.unregister()  # the import put it in the place of the awaitable one
@@ -437,14 +437,8 @@ def test_a_size_of_0_that_only_head_gives_is_not_that_of_the_file(http_server, f
     assert fs.info(url + "/none")["size"] == 0
 
 
-def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs, url):
-    http_server.files["/folder/"] = b""
-    for status in 500, 403:
-        http_server.fault("/folder/", status=status, methods=("GET",))
-        assert fs.info(url + "/folder/")["size"] is None
-    http_server.fault("/folder/", status=404, methods=("GET",))
-    with pytest.raises(FileNotFoundError):
-        fs.info(url + "/folder/")
+def test_a_size_of_0_from_head_of_what_get_refuses_is_not_known(http_server, fs):
+    check_size_refused(http_server, fs)
 
 
 @pytest.mark.parametrize("cache", [None, "simplecache", "filecache", "blockcache", "dir"])
