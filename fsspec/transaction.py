@@ -93,8 +93,8 @@ def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
 
 
 _running: dict[int, weakref.ref[Transaction]] = {}
-"""Those that have begun and not ended, by their ids: a forked child is outside of them. One that a program gives
-up without an end is collected as any object."""
+"""Those that have begun and not ended, by their ids: a forked child is outside of them. One that a program
+gives up without an end is collected as any object."""
 
 
 class Transaction:

@@ -275,7 +275,7 @@ def check_bars(fs: Any, path: str, other: str, tmp_path: Path, capsys: Any, **pu
 
 
 def check_size_refused(server: Any, fs: Any) -> None:
-    """Of what HEAD gives 0 bytes and GET is refused, as of a folder of a WebDAV server, the size is not known.
+    """The size of what has 0 bytes by HEAD and refuses GET, as a WebDAV folder does, is not known.
 
     Upstream's is that of HEAD.
     """
