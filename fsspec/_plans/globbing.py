@@ -22,7 +22,15 @@ from fsspec._overriding import overridden, replaced_without
 from fsspec._paths.paths import url_text
 from fsspec._paths.patterns import translate_name
 from fsspec._plans import Plan, batch, call
-from fsspec._plans.listing import ask, check_depth, entries_of, listings, no_listing, unless_absent
+from fsspec._plans.listing import (
+    ask,
+    check_depth,
+    entries_of,
+    listings,
+    no_listing,
+    options_of_ls,
+    unless_absent,
+)
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Entry, Filesystem, Options, StrPath
@@ -148,8 +156,9 @@ def glob(
     only_folders = text.endswith("/")
     text = fs._strip_protocol(text)
     if not has_magic(text):
-        (exists,) = yield from ask(fs, "exists", [text], **kwargs)
-        found = {text: (yield call("info", text, **kwargs)) if detail else None} if exists else {}
+        options, _ = options_of_ls(kwargs)
+        (exists,) = yield from ask(fs, "exists", [text], **options)
+        found = {text: (yield call("info", text, **options)) if detail else None} if exists else {}
     else:
         pattern = _compiled(text.rstrip("/"), only_folders)  # there are those that keep it
         if overridden(fs, "find") or overridden(fs, "walk"):
@@ -201,6 +210,8 @@ def _by_find(fs: Filesystem, pattern: Pattern, maxdepth: Depth, withdirs: bool, 
 def by_steps(
     fs: Filesystem, pattern: Pattern, maxdepth: Depth, withdirs: bool, kwargs: Options, at_root: Options
 ) -> Plan:
+    kwargs, on_error = options_of_ls(kwargs)
+    at_root, _ = options_of_ls(at_root)
     root = fs._strip_protocol(pattern.root)
     matching: dict[str, Entry] = {}
     # the folders of a level with the beginning of the names in them, and their state
@@ -227,7 +238,7 @@ def by_steps(
         for (_, beginning, through), answer in zip(level, answers):
             skip = len(beginning)
             after = through.after()
-            entries = entries_of(answer)
+            entries = entries_of(answer, on_error)
             try:
                 for entry in entries:
                     name = entry["name"]

@@ -88,12 +88,29 @@ def unless_absent(answer: T | Exception) -> T | None:
     return None
 
 
-def entries_of(listing: Any) -> Any:
-    """The entries of a listing; none for an error that `is_absent`."""
+OMIT_ABSENT = "".join(("o", "mit"))
+"""The default of ``on_error``: equal to a caller's ``"omit"``, by which a folder is omitted whatever is the
+matter with it, but another object."""
+
+
+def entries_of(listing: Any, on_error: str | Callable[[OSError], Any] = OMIT_ABSENT) -> Any:
+    """The entries of a listing; none for an error that ``on_error`` does not raise."""
     if not isinstance(listing, Exception):
         return listing
-    unless_absent(listing)
+    if callable(on_error) and isinstance(listing, OSError):
+        on_error(listing)
+    elif on_error == "omit" and on_error is not OMIT_ABSENT and isinstance(listing, OSError):
+        pass
+    elif on_error == "raise" or not is_absent(listing):
+        raise listing
     return ()
+
+
+def options_of_ls(kwargs: Options) -> tuple[dict[str, Any], Any]:
+    """The options of `find` and `glob` that their listings take, and their ``on_error``; both are handed to
+    a backend's own `walk` as they are."""
+    options = {name: value for name, value in kwargs.items() if name != "topdown"}
+    return options, options.pop("on_error", OMIT_ABSENT)
 
 
 def no_listing(fs: Filesystem, error: Exception) -> Exception:
@@ -182,11 +199,6 @@ def listings(folders: list[str], kwargs: Options) -> PlanOf[list[Any]]:
     return together(calls, len(folders), return_exceptions=True)
 
 
-OMIT_ABSENT = "".join(("o", "mit"))
-"""The default of ``on_error``: equal to a caller's ``"omit"``, by which a folder is omitted whatever is the
-matter with it, but another object."""
-
-
 def walk(
     fs: Filesystem,
     path: str,
@@ -227,7 +239,7 @@ def walk(
                 advise(error, "ls", [folder])
                 listing = error
         if isinstance(listing, Exception):
-            _report(listing, on_error)
+            entries_of(listing, on_error)
             if not fs.async_impl:
                 continue
             listing = []  # awaitable: upstream gives a folder that cannot be listed as an empty one
@@ -274,15 +286,6 @@ def _coming(known: Iterable[tuple[str, int, Any]], ahead: dict[str, Any], maxdep
                     yield below
 
 
-def _report(error: Exception, on_error: str | Callable[[OSError], Any]) -> None:
-    if callable(on_error) and isinstance(error, OSError):
-        on_error(error)
-    elif on_error == "omit" and on_error is not OMIT_ABSENT and isinstance(error, OSError):
-        pass
-    elif on_error == "raise" or not is_absent(error):
-        raise error
-
-
 # find -----------------------------------------------------------------------------
 def find(
     fs: Filesystem, path: str, maxdepth: Depth, withdirs: bool, detail: bool = False, **kwargs: Any
@@ -299,13 +302,14 @@ def find(
             wanted = (folders, others) if withdirs else (others,)
             found.update((entry["name"], entry) for named in wanted for entry in named.values())
     else:
+        options, on_error = options_of_ls(kwargs)
         level = [path]
         depth = 0
         while level and (maxdepth is None or depth < maxdepth):
-            answers = yield from listings(level, kwargs)
+            answers = yield from listings(level, options)
             below: list[str] = []
             for folder, listing in zip(level, answers):
-                entries = entries_of(listing)
+                entries = entries_of(listing, on_error)
                 if not entries and not depth and getattr(fs, "_fsspec_lists_files", False):
                     known = not any(replaced(fs, name) for name in ("ls", "info", "isfile"))
                     gone = known and isinstance(listing, FileNotFoundError)

@@ -85,7 +85,7 @@ class ManyPaths(Contents):
         detail
             return entries by path
         **kwargs
-            for `ls`
+            ``on_error`` of `walk`; others for `ls`
 
         Returns
         -------

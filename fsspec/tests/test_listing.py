@@ -133,6 +133,26 @@ def test_errors_are_honoured_at_every_level():
     assert fs.find("r") == ["r/one", "r/sub/three", "r/two.txt"]
 
 
+class GuardedWithoutOptions(Guarded):
+    def ls(self, path, detail=True):
+        return super().ls(path, detail)
+
+
+def test_find_glob_and_du_take_the_options_of_walk_and_do_not_hand_them_to_ls():
+    fs, reported = GuardedWithoutOptions(FILES), []
+    jobs = [fs.find, fs.du, lambda path, **options: fs.glob(f"{path}/**", **options)]
+    for job in jobs:
+        for options in {"on_error": "omit"}, {"topdown": False}, {"on_error": reported.append}:
+            assert job("r", **options) == job("r")
+        assert reported == [Guarded.error] * 2
+        reported.clear()
+        with pytest.raises(PermissionError):
+            job("r", on_error="raise")
+    with pytest.raises(FileNotFoundError):
+        fs.find("r/nope", on_error="raise")
+    assert fs.glob("r/one", on_error="omit") == ["r/one"]
+
+
 def test_other_errors_are_not_hidden():
     fs = Guarded(FILES)
     fs.error = ValueError("broken")
