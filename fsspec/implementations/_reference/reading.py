@@ -376,12 +376,13 @@ class ReferenceReading(AsyncFileSystem):
         asked.append((path, answer))
         if len(asked) == 1:  # the first one reads for all
             try:
-                count = 0
-                while count < len(asked):  # as long as others join
+                quiet = 0
+                while quiet < 2:  # as long as others join; a turn passes where the second one is a folder
                     count = len(asked)
                     await asyncio.sleep(0)
+                    quiet = quiet + 1 if count == len(asked) else 0
                 del asked_for[id(self)]
-                if count > 1:
+                if len(asked) > 1:
                     plan = self._cat_many(([each for each, _ in asked], None), None, "return", None, {})
                     for (_, waiting), data in zip(asked, await drive_awaiting(self, plan)):
                         if not waiting.done():

@@ -208,6 +208,7 @@ def test_parts_that_are_downloaded_together_are_one_request(http_server, tmp_pat
     http_server.files["/t"] = DATA
     url = http_server.url + "/t"
     references = {f"d/{i}": [url, 10 * i, 10] for i in range(50)}
+    references["d/00/below"] = [url, 3, 3]  # a folder is the second of what is downloaded
     fs = ReferenceFileSystem({**references, "lost/a": [url + "s", 0, 5], "lost/b": [url, 0, 5]})
     fs.get("d", str(tmp_path / "d"), recursive=True)
     for i in range(50):
