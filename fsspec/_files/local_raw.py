@@ -94,6 +94,10 @@ class LocalRaw(io.RawIOBase):
             raise ValueError(CLOSED)
         return True
 
+    def flush(self) -> None:
+        if self.closed:
+            raise ValueError(CLOSED)
+
     def _at_offset(self) -> bool:
         """Whether its position is the descriptor's offset."""
         if self.closed:

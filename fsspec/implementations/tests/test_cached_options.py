@@ -442,8 +442,9 @@ def test_a_closed_copy_does_not_say_what_can_be_done_with_it(kind, target, tmp_p
         f = c.open("r/one", mode)
         assert getattr(f, ask)()
         f.close()
-        with pytest.raises(ValueError, match="closed"):
-            getattr(f, ask)()
+        for act in getattr(f, ask), f.flush:
+            with pytest.raises(ValueError, match="closed"):
+                act()
 
 
 @pytest.mark.parametrize("kind", EVERY)

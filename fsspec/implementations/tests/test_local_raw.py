@@ -243,7 +243,7 @@ def test_what_lies_below_a_closed_file_is_closed(tmp_path):
         f = LocalFileSystem().open(str(tmp_path / "file"), mode)
         raw = f.f.raw
         del f
-        acts = [raw.tell, raw.fileno, lambda raw=raw: raw.seek(0), lambda raw=raw: raw.truncate(0)]
+        acts = [raw.tell, raw.fileno, raw.flush, lambda raw=raw: raw.seek(0), lambda raw=raw: raw.truncate(0)]
         acts += [raw.readall, lambda raw=raw: raw.readinto(bytearray(1)), lambda raw=raw: raw.write(b"x")]
         for act in acts:
             with pytest.raises(ValueError, match="closed"):
