@@ -130,6 +130,10 @@ class LocalTempFile:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.fh)
 
+    def readable(self) -> bool:
+        """Whether it is read as well, as of a built-in file."""
+        return "+" in self.mode
+
     def writable(self) -> bool:
         """Whether it is written to, as of a built-in file: a ValueError once it is closed."""
         return bool(self.fh.seekable() and self.fh.writable())

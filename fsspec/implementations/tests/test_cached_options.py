@@ -454,6 +454,7 @@ def test_files_are_written_in_each_mode(kind, target, tmp_path):
     c = make(kind, target, tmp_path)
     with c.open("r/new", "xb") as f:
         assert isinstance(f, LocalTempFile) and f.path == "r/new"
+        assert f.writable() and not f.readable()
         f.write(b"new")
         assert "r/new" not in target.files
     assert target.files["r/new"] == b"new" and f.closed
