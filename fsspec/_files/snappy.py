@@ -6,7 +6,7 @@ only, and what was read cannot be read again.  What is decompressed and not yet 
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from fsspec._files.buffered import AbstractBufferedFile
 
@@ -45,6 +45,13 @@ class SnappyFile(AbstractBufferedFile):
         self.buffer.seek(0)
         self.infile.write(self.codec.add_chunk(self.buffer.read()))
         return True
+
+    def close(self) -> None:
+        """Write what waits. The underlying file is let go of, which closes it if nothing else holds it."""
+        writing = self.mode != "rb"
+        super().close()
+        if writing:
+            self.infile = cast("IO[bytes]", None)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The next bytes, as many as there are between the two positions."""

@@ -166,7 +166,7 @@ _layers = hooks.Registry()
 def codec_layer(codec: Callable[..., Any], file: Any, mode: str) -> Any:
     """A codec's file object over ``file``: compressing, or with mode "r" decompressing."""
     layer = codec(file, mode=mode)
-    if mode != "r":
+    if mode != "r" and layer is not file:  # "infer" may find no compression
         _remember(layer, file)
     return layer
 

@@ -158,6 +158,21 @@ def test_a_snappy_stream_goes_forward_only():
     assert f.readuntil(b"9") == b"89"
 
 
+@pytest.mark.parametrize("name", ["bz2", "gzip", "lzma", "xz", "snappy", "lz4", "zstd"])
+@pytest.mark.parametrize("kind", ["file", "simplecache"])
+def test_what_a_codec_wrote_is_there_once_it_is_closed(name, kind, tmp_path):
+    if name in PACKAGES:
+        pytest.importorskip(PACKAGES[name])
+    options = {"target_protocol": "file", "cache_storage": str(tmp_path / "cache")}
+    fs = fsspec.filesystem(kind, **(options if kind == "simplecache" else {}))
+    path = str(tmp_path / "file")
+    with fs.open(path, "wb", compression=name) as f:
+        f.write(TEXT)
+    with fsspec.open(path, "rb", compression=name) as again:
+        assert again.read() == TEXT
+    assert f.closed
+
+
 # zip
 
 

@@ -473,7 +473,7 @@ def test_a_transaction_belongs_to_the_generation_that_began_it():
 
 
 @pytest.mark.parametrize("kind", ["file", "memory", "simplecache", "dir"])
-@pytest.mark.parametrize("compression", [None, "gzip", "bz2", "xz"])
+@pytest.mark.parametrize("compression", [None, "infer", "gzip", "bz2", "xz"])
 @pytest.mark.parametrize("mode", ["w", "wb"])
 def test_what_layers_of_a_file_left_open_hold_is_committed(kind, compression, mode, m, tmp_path):
     options = {

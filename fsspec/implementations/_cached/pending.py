@@ -10,6 +10,7 @@ walk or change the target do not.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -165,7 +166,8 @@ class LocalTempFile:
             done: int = getattr(self.fh, what)(*args)
             return done
         except OSError as error:
-            if not isinstance(error, ValueError):  # wrong arguments, or modes
+            # else a wrong mode, or a position before the beginning, which zipfile tries
+            if not isinstance(error, ValueError) and error.errno != errno.EINVAL:
                 self._note_failure(error)
                 with suppress(OSError):  # room for others, now; Windows keeps what is open
                     remove(self.fn)

@@ -198,6 +198,20 @@ def test_a_new_archive(tmp_path, mode):
         assert z.getinfo("a/b").compress_size < 100 and z.getinfo("stored").compress_size == 100
 
 
+@pytest.mark.parametrize("protocol", ["file", "memory", "simplecache", "filecache"])
+def test_members_are_added_to_an_archive_without_members(protocol, m, tmp_path):
+    m.pipe("/a.zip", zipped({}))
+    (tmp_path / "a.zip").write_bytes(zipped({}))
+    options = {"target_protocol": "memory", "cache_storage": str(tmp_path / "cache")}
+    where = {"target_options": options} if "cache" in protocol else {}
+    path = str(tmp_path / "a.zip") if protocol == "file" else "/a.zip"
+    fs = fsspec.filesystem("zip", fo=path, mode="a", target_protocol=protocol, **where)
+    fs.pipe_file("new", b"added")
+    fs.close()
+    with zipfile.ZipFile(path if protocol == "file" else io.BytesIO(m.cat("/a.zip"))) as z:
+        assert {name: z.read(name) for name in z.namelist()} == {"new": b"added"}
+
+
 def test_members_are_added_to_an_archive(path):
     fs = ZipFileSystem(path, "a")
     assert fs.exists("top")
