@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
 C = TypeVar("C", bound=type)
@@ -17,10 +17,10 @@ C = TypeVar("C", bound=type)
 LAZY_NAMES: dict[str, str] = {
     "fsspec.core": ""
     "caching.BaseCache caching.BlockCache caching.MMapCache caching.ReadAheadCache config.conf"
-    " registry.available_protocols utils._unstrip_protocol utils.infer_compression",
+    " utils._unstrip_protocol utils.infer_compression",
     "fsspec.spec": ""
     "config.apply_config config.conf transaction.Transaction utils.check_contained utils.glob_translate"
-    " utils._unstrip_protocol utils.isfilelike utils.other_paths utils.read_block utils.stringify_path",
+    " utils._unstrip_protocol utils.isfilelike utils.other_paths utils.read_block",
     "fsspec.asyn": ""
     "implementations.local.LocalFileSystem implementations.local.make_path_posix"
     " utils.check_contained utils.glob_translate utils.is_exception utils.other_paths",
@@ -35,16 +35,53 @@ LAZY_NAMES: dict[str, str] = {
     " utils.DEFAULT_BLOCK_SIZE utils.glob_translate utils.isfilelike utils.nullcontext",
     "fsspec.implementations.http_sync": "caching.AllBytes utils.nullcontext",
     "fsspec.implementations.local": "compression.compr core.get_compression",
-    "fsspec.implementations.memory": ""
-    "implementations.local.LocalFileSystem utils.stringify_path utils.tokenize",
+    "fsspec.implementations.memory": "implementations.local.LocalFileSystem utils.tokenize",
     "fsspec.implementations.reference": ""
     "asyn.AsyncFileSystem core.open core.split_protocol"
     " implementations.asyn_wrapper.AsyncFileSystemWrapper registry.filesystem utils.check_contained"
     " utils.isfilelike utils.merge_offset_ranges utils.other_paths",
-    "fsspec.implementations.tar": "archive.AbstractArchiveFileSystem utils.infer_compression",
+    "fsspec.implementations.tar": "archive.AbstractArchiveFileSystem",
     "fsspec.implementations.zip": "archive.AbstractArchiveFileSystem",
 }
 """Names that programs take from a module and others define, by what they are below ``fsspec``."""
+
+PARTS: dict[str, str] = {
+    "fsspec.core": "_files.open_file caching spec",
+    "fsspec.spec": "_files.buffered _fork.instances _plans _spec",
+    "fsspec.asyn": "_plans",
+    "fsspec.caching": "_files.caches_",
+    "fsspec.generic": "_files.copying",
+    "fsspec.utils": "_paths",
+    "fsspec.implementations.cached": "implementations._cached",
+    "fsspec.implementations.http": "implementations._http",
+    "fsspec.implementations.local": "_files.local_file _plans.transfers",
+    "fsspec.implementations.reference": "implementations._reference",
+}
+"""By public module: the modules that do its work, by how their names below ``fsspec`` begin. They follow when
+a program binds a name of the public one to something else."""
+
+
+class PublicModule(ModuleType):
+    """A public module whose names programs may replace, as they may where it is one file."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = getattr(self, name, self)
+        super().__setattr__(name, value)
+        self._rebind(name, before, value)
+
+    def __delattr__(self, name: str) -> None:
+        before = getattr(self, name, self)
+        super().__delattr__(name)  # one of `LAZY_NAMES` is found again
+        self._rebind(name, before, getattr(self, name, before))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # functions that are pickled by value may hold modules
+        return import_module, (self.__name__,)
+
+    def _rebind(self, name: str, before: Any, after: Any) -> None:
+        parts = tuple(f"fsspec.{part}" for part in PARTS[self.__name__].split())
+        for module in [sys.modules[each] for each in list(sys.modules) if each.startswith(parts)]:
+            if vars(module).get(name, PARTS) is before:
+                vars(module)[name] = after
 
 
 def claim(cls: C) -> C:
@@ -73,6 +110,8 @@ def publish(module: str, *members: Any, logger: str = "") -> None:
     ``logger``: the name of the logger of the module, where `logging` is not loaded with the module.
     """
     has = vars(sys.modules[module])
+    if module in PARTS:
+        sys.modules[module].__class__ = PublicModule
     exported = (has.get(name) for name in has.get("__all__", ()))
     private = (x for x in exported if isinstance(x, (type, FunctionType)) and "._" in x.__module__)
     for member in (*members, *private):

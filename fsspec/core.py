@@ -27,7 +27,7 @@ from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
 from fsspec.caching import BytesCache, caches
 from fsspec.compression import compr
-from fsspec.registry import filesystem, get_filesystem_class, known_implementations, registry
+from fsspec.registry import available_protocols, filesystem, get_filesystem_class
 from fsspec.utils import build_name_function, stringify_path
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _is_bare_protocol(bit: str) -> bool:
     """Whether a link of a chain is a protocol alone, without a path; so is an empty link."""
     if not bit or bit.isascii() and bit.isalpha() and bit.islower():
         return True
-    return bit in registry or bit in known_implementations
+    return bit in available_protocols()
 
 
 def with_options_of_url(

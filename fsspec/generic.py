@@ -22,13 +22,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._files.copying import BATCH, BLOCK, ask, copy_between, copy_file_op, is_here
 from fsspec._loop.batching import run_concurrently
 from fsspec._loop.bridge import sync
-from fsspec._overriding import is_awaitable, mirrored, replaced, supported, unless_patched, unlike_base
+from fsspec._overriding import (
+    is_awaitable,
+    is_from_here,
+    mirrored,
+    replaced,
+    supported,
+    unless_patched,
+    unlike_base,
+)
 from fsspec._paths.paths import NoPathError, path_texts, renamed, url_text
 from fsspec._paths.redaction import redact_url
 from fsspec._paths.urls import protocols_of
 from fsspec._plans.listing import check_depth
+from fsspec._plans.transfers import pairs_to_copy
 from fsspec._public import publish
-from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem
+from fsspec.asyn import AbstractAsyncStreamedFile, AsyncFileSystem, drive
 from fsspec.callbacks import DEFAULT_CALLBACK, for_file
 from fsspec.core import split_protocol, url_to_fs, with_options_of_url
 from fsspec.registry import filesystem, get_filesystem_class
@@ -340,12 +349,19 @@ class GenericFileSystem(AsyncFileSystem):
         """
         if recursive:
             raise NotImplementedError("fsspec.generic.rsync copies trees from one filesystem to another")
-        size = batch_size or self.batch_size or BATCH
+        size = batch_size or self.batch_size
         source, target = path_texts(path1), path_texts(path2)
         urls = [url for given in (source, target) for url in ([given] if isinstance(given, str) else given)]
         within_one = len({id(self._resolve_url(url)[0]) for url in urls}) == 1
         chosen = "raise" if within_one else on_error or "ignore"
-        await super()._copy(source, target, False, chosen, maxdepth, size, **kwargs)
+        if not (within_one or is_from_here(copy_file_op)):  # a program's, which is given what upstream's is
+            pairs = await drive(self, pairs_to_copy(self, source, target, False, maxdepth, kwargs, size))
+            if pairs:
+                first, second = (list(side) for side in zip(*pairs))
+                fs1, fs2 = (self._resolve_url(each[0])[0] for each in (first, second))
+                await copy_file_op(fs1, first, fs2, second, tempdir, size, on_error=chosen)
+            return
+        await super()._copy(source, target, False, chosen, maxdepth, size or BATCH, **kwargs)
 
     @unlike_base
     async def _cp_file(

@@ -276,7 +276,7 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
         what it needs is not installed; the message says what to install.
     """
     name = protocol or default
-    cls = _registry.get(name)
+    cls = registry.get(name)
     if cls is None:
         cls = _loaded(name)
     # a class that does not say what it serves: that is the first protocol it is looked up by

@@ -49,7 +49,7 @@ from fsspec.compression import check_installed, compr
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.transaction import Transactions
-from fsspec.utils import tokenize
+from fsspec.utils import stringify_path, tokenize
 
 if TYPE_CHECKING:
     import logging
@@ -144,7 +144,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         if type(path) is not str:
             if isinstance(path, list):
                 return [cls._strip_protocol(p) for p in path]
-            path = url_text(path)
+            path = url_text(stringify_path(path))
         if ":" in path:
             for protocol in protocols_of(cls):
                 if path.startswith(protocol):

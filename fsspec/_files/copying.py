@@ -219,7 +219,7 @@ async def copy_file_op(
     fs2: AbstractFileSystem,
     url2: list[str],
     tempdir: str | None = None,
-    batch_size: int = BATCH,
+    batch_size: int | None = BATCH,
     on_error: str = "ignore",
 ) -> list[Any] | None:
     """Copy files from one filesystem to another, several at a time.
@@ -256,7 +256,7 @@ async def copy_file_op(
             await copy_between(fs1, path, fs2, path2, BLOCK, DEFAULT_CALLBACK)
 
     results = await run_concurrently(
-        list(zip(url1, url2)), copy, batch_size, return_exceptions=on_error != "raise"
+        list(zip(url1, url2)), copy, batch_size or BATCH, return_exceptions=on_error != "raise"
     )
     if on_error == "return":
         return results

@@ -34,6 +34,7 @@ from fsspec._files.local_raw import (
     descriptor_at,
     open_buffered,
 )
+from fsspec._files.open_file import get_compression
 from fsspec._files.replacing import link_new, replacing
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
@@ -81,11 +82,7 @@ class LocalFileOpener(io.IOBase):
         self.mode = mode
         self.fs = fs
         self.autocommit = autocommit
-        self.compression = compression
-        if compression is not None:
-            from fsspec._files.open_file import get_compression
-
-            self.compression = get_compression(path, compression)
+        self.compression = get_compression(path, compression)
         own(self)
         if mode == "rb" and compression is None and HAS_PREAD:
             self._open_unbuffered()

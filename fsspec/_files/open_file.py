@@ -15,7 +15,7 @@ from fsspec._fork.owned import is_mine, own
 from fsspec._fork.written_files import Text, codec_layer
 from fsspec._paths.redaction import redact_url
 from fsspec.compression import check_installed, compr
-from fsspec.utils import infer_compression
+from fsspec.utils import _unstrip_protocol, infer_compression
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
@@ -158,7 +158,7 @@ class OpenFile(Generic[AnyStr]):
     @property
     def full_name(self) -> str:
         """The path with its protocol."""
-        return str(self.fs.unstrip_protocol(self.path))
+        return _unstrip_protocol(self.path, self.fs)
 
     def open(self) -> IO[AnyStr]:
         """The open file; closed with it, or by `close`."""

@@ -37,6 +37,7 @@ from fsspec._fork import class_facts, hooks
 from fsspec._fork.variants import Variant, assign, is_variant, original, variant
 from fsspec._overriding import follow_patches, yielding
 from fsspec._paths.urls import protocols_of
+from fsspec.config import apply_config
 from fsspec.dircache import DirCache
 from fsspec.exceptions import ForkError
 from fsspec.utils import tokenize
@@ -75,8 +76,8 @@ class _Cached(type):
         found: T | None
         if cls._fork_sensitive and not hooks.ready[0]:
             hooks.check()
-        if config.conf:
-            kwargs = config.apply_config(cls, kwargs)
+        if config.conf or apply_config is not config.apply_config:
+            kwargs = apply_config(cls, kwargs)
         skip = kwargs.pop("skip_instance_cache", False)
         token = _token(cls, args, kwargs)
         if skip or not cls.cachable:

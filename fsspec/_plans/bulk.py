@@ -10,6 +10,7 @@ from fsspec._paths.ranges import per_path
 from fsspec._plans import Plan, PlanOf, call
 from fsspec._plans.listing import ask, expand_call, together
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.utils import is_exception
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -73,13 +74,13 @@ def cat(
         return contents[0]
     # other values mean "return" to awaitable filesystems and "omit" to blocking ones, as upstream
     if on_error == "omit" or on_error != "return" and not fs.async_impl:
-        return {p: data for p, data in zip(paths, contents) if not isinstance(data, BaseException)}
+        return {p: data for p, data in zip(paths, contents) if not is_exception(data)}
     return dict(zip(paths, contents))
 
 
 def without_refusals(fs: Filesystem, paths: list[str], contents: list[Any], batch_size: int | None) -> Plan:
     """The contents, without the errors of paths that turn out to be folders."""
-    refused = [p for p, data in zip(paths, contents) if isinstance(data, BaseException)]
+    refused = [p for p, data in zip(paths, contents) if is_exception(data)]
     is_folder = yield from ask(fs, "isdir", refused, batch_size)
     folders = {p for p, folder in zip(refused, is_folder) if folder}
     left = [(p, data) for p, data in zip(paths, contents) if p not in folders]

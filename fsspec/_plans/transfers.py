@@ -94,7 +94,7 @@ def _is_target_folder(fs: Filesystem, target: str) -> Plan:
     return is_folder
 
 
-def _pairs(
+def pairs_to_copy(
     fs: Filesystem,
     path1: str | list[str],
     path2: str | list[str],
@@ -129,7 +129,7 @@ def copy(
     ignore = chosen == "ignore" if fs.async_impl else chosen != "raise"
     callback, kwargs = split_callback(kwargs)
     path1, path2 = path_texts(path1), path_texts(path2)
-    pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
+    pairs = yield from pairs_to_copy(fs, path1, path2, recursive, maxdepth, kwargs, batch_size)
     given = [path1] if isinstance(path1, str) else path1
     yield from _copying(fs, pairs, recursive, ignore, kwargs, batch_size, callback, given)
     return None
@@ -235,7 +235,7 @@ def mv(
         yield call("rm", path1, recursive=False)
         progress.relative_update(1)
         return None
-    pairs = yield from _pairs(fs, path1, path2, recursive, maxdepth, {}, None)
+    pairs = yield from pairs_to_copy(fs, path1, path2, recursive, maxdepth, {}, None)
     moved = [(a, b) for a, b in pairs if _without_slash(fs, a) != _without_slash(fs, b)]
     if isinstance(path2, str) and not _without_slash(fs, path2):
         # to the root, where "name" is put at "/name": many backends take that for the same

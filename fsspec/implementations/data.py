@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from fsspec._paths.paths import url_text
 from fsspec.spec import AbstractFileSystem
+from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Depth, Found, PathOrPaths
@@ -24,7 +25,7 @@ class DataFileSystem(AbstractFileSystem):
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        path = url_text(path)
+        path = url_text(stringify_path(path))
         return path.removeprefix("data:").removeprefix("//") if path.startswith("data:") else path
 
     @staticmethod

@@ -23,7 +23,7 @@ import yarl
 from fsspec._fork import hooks
 from fsspec._fork.owned import finalize
 from fsspec._loop.forking import note_foreign
-from fsspec._overriding import default, unlike_base
+from fsspec._overriding import default, is_from_here, unlike_base
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
@@ -561,7 +561,12 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         info: dict[str, Any] = {}
         first: Any = None
         if not size and block_size:
-            if plain and block_size == CHUNK and type(self)._info is HTTPFileSystem._info:
+            if (
+                plain
+                and block_size == CHUNK
+                and type(self)._info is HTTPFileSystem._info
+                and is_from_here(_file_info)
+            ):
                 info, first = sync(self.loop, one_request.ask_first_bytes, self, path, kwargs)
             else:
                 info = self.info(path, **kwargs)

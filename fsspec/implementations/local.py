@@ -149,7 +149,7 @@ class LocalFileSystem(AbstractFileSystem):
             return path if path[-1] != "/" else path.rstrip("/") or "/"
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
-        posix: str = make_path_posix(without_file_protocol(url_text(path), protocols_of(cls)))
+        posix: str = make_path_posix(without_file_protocol(url_text(stringify_path(path)), protocols_of(cls)))
         if not _WINDOWS:
             return posix.rstrip("/") or cls.root_marker
         drive, rest = osp.splitdrive(posix)

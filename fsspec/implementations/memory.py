@@ -20,6 +20,7 @@ from fsspec._paths.ranges import as_view, check_limits
 from fsspec._public import publish
 from fsspec.implementations._memory.store import ExplicitFolders, FolderTree, Store
 from fsspec.spec import AbstractFileSystem
+from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -78,7 +79,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if type(path) is not str:
             if isinstance(path, list):
                 return [cls._strip_protocol(p) for p in path]
-            path = url_text(path).removeprefix("memory://")
+            path = url_text(stringify_path(path)).removeprefix("memory://")
         if ":" in path:
             path = path.removeprefix("memory://")
             if "::" in path or "://" in path:

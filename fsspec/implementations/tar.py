@@ -23,6 +23,7 @@ from fsspec.archive import add_folders, leads_outside
 from fsspec.compression import compr
 from fsspec.implementations._archive.bytes import ArchiveBytes, DirectoryView, View
 from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, member_is_folder
+from fsspec.utils import infer_compression
 
 if TYPE_CHECKING:
     from fsspec._paths.types import StrPath
@@ -113,7 +114,7 @@ class TarFileSystem(FileArchive):
         for magic, codec in _MAGIC.items():
             if start.startswith(magic):
                 return codec
-        named = get_compression(name, "infer") if isinstance(name, str) else None
+        named = infer_compression(name) if isinstance(name, str) else None
         return None if named in _MAGIC.values() else named
 
     def _decompress_archive(self) -> ArchiveBytes:

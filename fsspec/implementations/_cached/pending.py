@@ -277,6 +277,10 @@ EACH_ITS_OWN: Any = {"return_exceptions": True, "nofiles": False}
 """How a batch is run of which each file has its own outcome."""
 
 
+PendingFile = LocalTempFile
+"""The class by which such files are told, also while something else stands in the place of its name."""
+
+
 def start_of(fs: AbstractFileSystem, path: str, part: str, mode: str) -> None:
     """Have the content of a file that is appended to or changed in a local one."""
     try:
@@ -296,7 +300,7 @@ class PendingFileSystem(CachingFileSystem):
         """What was written in the transaction that is under way, by path."""
         if not self._intrans or self._transaction is None:
             return {}
-        return {f.path: f for f in self._transaction.files if isinstance(f, LocalTempFile)}
+        return {f.path: f for f in self._transaction.files if isinstance(f, PendingFile)}
 
     def _written_copies(self, path: str) -> Iterator[str]:
         """Where a pending file is."""
@@ -393,4 +397,4 @@ def finished(f: IO[bytes] | LocalTempFile) -> Exception | None:
         f.close()
     except Exception as error:  # of any codec or filesystem; raised when all were tried
         return error
-    return f.not_uploaded() if isinstance(f, LocalTempFile) and f.failed else None
+    return f.not_uploaded() if isinstance(f, PendingFile) and f.failed else None

@@ -18,7 +18,7 @@ from fsspec.implementations._cached.blocks import FOR_READING
 from fsspec.implementations._cached.copies import FetchedCopies
 from fsspec.implementations._cached.files import LocalCopy
 from fsspec.implementations._cached.folders import remove
-from fsspec.implementations._cached.pending import LocalTempFile, finished, start_of, uploading
+from fsspec.implementations._cached.pending import LocalTempFile, PendingFile, finished, start_of, uploading
 from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class WholeFileCacheFileSystem(FetchedCopies):
 
     def touch(self, path: str, truncate: bool = True, **kwargs: Any) -> None:
         super().touch(path, truncate, **kwargs)
-        if self._intrans and isinstance(made := self.transaction.files[-1], LocalTempFile):
+        if self._intrans and isinstance(made := self.transaction.files[-1], PendingFile):
             made.becomes = None  # nothing to keep
 
     # opening ----------------------------------------------------------------------
@@ -280,7 +280,7 @@ class WholeFileCacheFileSystem(FetchedCopies):
                     opened.layered.append(of)
         except BaseException:  # an interrupt, too, leaves none of the files open
             for f in opened:
-                f.discard() if isinstance(f, LocalTempFile) else f.close()
+                f.discard() if isinstance(f, PendingFile) else f.close()
             raise
         return opened if opened.layered and not reading else list(opened)
 
@@ -295,7 +295,7 @@ class WholeFileCacheFileSystem(FetchedCopies):
         waiting = []
         broken = [error for error in map(finished, getattr(open_files, "layered", [])) if error is not None]
         for f in open_files:
-            if isinstance(f, LocalTempFile) and not f.autocommit and not self._intrans:
+            if isinstance(f, PendingFile) and not f.autocommit and not self._intrans:
                 waiting.append(f)
             elif (error := finished(f)) is not None:
                 broken.append(error)

@@ -9,7 +9,7 @@ from fsspec._overriding import is_built_in
 from fsspec._paths.ranges import as_number
 from fsspec._spec.traffic import Traffic
 from fsspec.implementations._http import parsing
-from fsspec.implementations._http.transfers import CHUNK
+from fsspec.utils import DEFAULT_BLOCK_SIZE
 
 if TYPE_CHECKING:
     from fsspec._paths.types import Options
@@ -58,7 +58,9 @@ class HTTPBase:
                 raise TypeError(f"{name} is a dict of options, not {type(given).__name__}")
         parsing.own_headers(storage_options)
         self._traffic_counts = Traffic()
-        self.block_size: int = CHUNK if block_size is None else as_number("block_size", block_size, "bytes")
+        self.block_size: int = (
+            DEFAULT_BLOCK_SIZE if block_size is None else as_number("block_size", block_size, "bytes")
+        )
         self.simple_links = simple_links
         self.same_schema = same_scheme
         self.cache_type = cache_type

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from fsspec._overriding import is_from_here
 from fsspec._paths.redaction import redact_url
 from fsspec.implementations._http import answers, parsing, responses, transfers
 from fsspec.implementations._http.answers import why_invalid
 from fsspec.implementations._http.options import as_file_error
 from fsspec.implementations._http.parsing import described, range_value, ranged, with_headers
 from fsspec.implementations._http.read_ahead import FIRST
+from fsspec.implementations._http.responses import _file_info
 from fsspec.implementations._http.sending import check_upload
 
 if TYPE_CHECKING:
@@ -62,16 +64,19 @@ def not_there(url: str) -> Iterator[None]:
 
 async def ask(fs: HTTPFileSystem, url: str, method: str, options: Options) -> dict[str, Any]:
     """The info from the headers of one response; the body of a GET is not read."""
+    given = {**fs.kwargs, **without_refresh(options)}
     with as_file_error():
-        options = with_headers({**fs.kwargs, **without_refresh(options)}, Accept_Encoding="identity")
+        options = with_headers(given, Accept_Encoding="identity")
 
     async def once() -> dict[str, Any]:
         async with await fs._get_response(url, options, method) as response:
             fs._raise_not_found_for_status(response, url)
             return {**described(responses.headers_of(response), response.status), "url": str(response.url)}
 
-    await fs.set_session()  # an error in its options is not about the URL
+    session = await fs.set_session()  # an error in its options is not about the URL
     with not_there(url):
+        if not is_from_here(_file_info):  # a program's
+            return await _file_info(fs.encode_url(url), size_policy=method, session=session, **given)
         return await fs._request_sender.repeat(once)
 
 
