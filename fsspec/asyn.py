@@ -416,6 +416,7 @@ class AsyncFileSystem(AbstractFileSystem):
         async def wait() -> Any:
             return await coroutine
 
+        wait.__self__ = self  # type: ignore[attr-defined]  # as of a method, whose name it has
         wait.__qualname__ = getattr(coroutine, "__qualname__", wait.__qualname__)
         try:
             return sync(self.loop, wait)

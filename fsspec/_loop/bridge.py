@@ -25,7 +25,6 @@ from fsspec._fork import hooks, instances
 from fsspec._fork.owned import Owned, refuse
 from fsspec._loop import forking, io_thread
 from fsspec._loop.abandoning import is_abandoned
-from fsspec._loop.driving import asked_name
 from fsspec._loop.io_thread import iothread, loop
 from fsspec._spans import span
 from fsspec.exceptions import ForkError, FSTimeoutError
@@ -295,30 +294,13 @@ def sync(
         )
     # finalizers, which the program does not call, pass a timeout
     if "otel" in config.conf and timeout is None:
-        with span(_operation(func, args)):
+        from fsspec._loop.span_names import operation_name  # not above: only where spans are wanted
+
+        with span(operation_name(func, args)):
             result: T = _run(_Job(loop, func, args, kwargs), timeout)
     else:
         result = _run(_Job(loop, func, args, kwargs), timeout)
     return result
-
-
-def _operation(func: Callable[..., Any], args: tuple[Any, ...]) -> str:
-    """What the span of a call is named: the class and the coroutine; of a function that asks for steps of a
-    plan what it asks for; of a function by which a file is read the read cache."""
-    owner: Any = getattr(func, "__self__", None)
-    if owner is not None:
-        return f"{type(owner).__qualname__}.{func.__name__}"
-    if args and hasattr(type(args[0]), "_strip_protocol"):
-        name = asked_name(args[1]) if len(args) > 1 else ""
-        if name:
-            return f"{type(args[0]).__qualname__}._{name}"
-        frame: Any = sys._getframe(1)
-        while frame is not None:
-            cache = frame.f_locals.get("self")
-            if hasattr(cache, "fetcher") and hasattr(cache, "_fetch"):
-                return f"{type(cache).__qualname__}.fetch"
-            frame = frame.f_back
-    return getattr(func, "__qualname__", type(func).__qualname__)
 
 
 def _run(job: _Job, timeout: float | None) -> Any:

@@ -64,12 +64,16 @@ def async_gen_wrapper(
         owner = args[0] if obj is None else obj
         items = func(*args, **kwargs)
 
-        async def following() -> tuple[Any, ...]:
+        async def following(close: Callable[[], Any] | None = None) -> tuple[Any, ...]:
+            if close is not None:
+                await close()
+                return ()
             async for item in items:
                 return (item,)
             return ()
 
-        following.__qualname__ = func.__qualname__
+        following.__self__ = owner  # type: ignore[attr-defined]  # as of a method, whose names it has
+        following.__name__, following.__qualname__ = func.__name__, func.__qualname__
         ended = False
         try:
             while found := home["sync"](owner.loop, following):
@@ -80,7 +84,7 @@ def async_gen_wrapper(
             close = None if ended else getattr(items, "aclose", None)
             if close is not None and is_mine(following) and not owner.loop.is_closed():
                 # else the generator belongs to the parent, and is left as it is
-                home["sync"](owner.loop, close)
+                home["sync"](owner.loop, following, close)
 
     return wrapper
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from importlib import import_module
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 import fsspec
 import fsspec.caching
 from fsspec.tests.programs import run
-from fsspec.tests.servers.s3 import options, serve_s3
 
 pytest.importorskip("aiohttp")
 pytest.importorskip("requests")
@@ -136,115 +134,6 @@ def test_logging_is_not_loaded_for_what_nobody_listens_to():
         assert "logging" not in sys.modules and "opentelemetry" not in sys.modules
         """
     )
-
-
-@pytest.fixture
-def spans(monkeypatch):
-    """The spans that have ended, by the exporter of OpenTelemetry's own SDK."""
-    trace = pytest.importorskip("opentelemetry.trace")
-    sdk = pytest.importorskip("opentelemetry.sdk.trace")
-    export = pytest.importorskip("opentelemetry.sdk.trace.export")
-    in_memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-    exporter, provider = in_memory.InMemorySpanExporter(), sdk.TracerProvider()
-    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
-    monkeypatch.setitem(fsspec.config.conf, "otel", {"spans": True})
-    yield exporter.get_finished_spans
-    provider.shutdown()
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_requests_are_spans_below_those_of_the_program(module, http_server, spans):
-    from opentelemetry import trace
-
-    http_server.files["/a"] = b"abc"
-    http_server.fault("/b", status=500)
-    fs = made(module)
-    with trace.get_tracer("program").start_as_current_span("job"):
-        assert fs.cat_file(http_server.url.replace("://", "://user:word@") + "/a?key=hidden") == b"abc"
-        with pytest.raises(OSError):
-            fs.cat_file(http_server.url + "/b")
-    *found, job = spans()
-    requests = [span for span in found if span.name == "GET"]
-    assert len(requests) == len(http_server.requests)
-    assert {span.context.trace_id for span in found} == {job.context.trace_id}
-    first = requests[0]
-    assert first.attributes["url.full"] == http_server.url + "/a?key=..."
-    assert first.attributes["http.request.method"] == "GET"
-    assert first.attributes["http.response.status_code"] == 200
-    assert first.status.status_code is trace.StatusCode.UNSET and "error.type" not in first.attributes
-    assert requests[1].attributes["http.response.status_code"] == 500
-    assert requests[1].attributes["error.type"] == "500"
-    assert requests[1].status.status_code is trace.StatusCode.ERROR
-    assert first.kind is trace.SpanKind.CLIENT and first.instrumentation_scope.name == "fsspec"
-    assert "hidden" not in str([span.to_json() for span in found])
-    if module == "http":  # an awaitable filesystem, each of whose blocking calls is a span
-        calls = [span for span in found if span not in requests]
-        assert [span.name.rpartition(".")[2] for span in calls] == ["_cat_file", "_cat_file"]
-        assert calls[0].parent.span_id == job.context.span_id
-        assert first.parent.span_id == calls[0].context.span_id
-        assert calls[1].attributes["error.type"] and calls[1].status.status_code is trace.StatusCode.ERROR
-
-
-def test_spans_of_s3_are_named_after_what_is_done(spans, tmp_path):
-    """Also where a cache, a plan or a function of s3fs does it."""
-    pytest.importorskip("s3fs")
-    pytest.importorskip("moto")
-
-    def names():
-        found = [span.name.split(".") for span in spans()[len(seen) :]]
-        seen.extend(found)
-        return found
-
-    seen = []
-    with serve_s3() as address:
-        fs = fsspec.filesystem("s3", **options(address), skip_instance_cache=True)
-        fs.mkdir("spans")
-        fs.pipe({"spans/a": b"abc", "spans/b": b"def"})
-        names()
-        for cache in "simplecache", "filecache":
-            cached = fsspec.filesystem(cache, fs=fs, cache_storage=str(tmp_path / cache))
-            assert cached.cat_file("spans/a") == b"abc"
-            assert names()[-1] == ["S3FileSystem", "_get_file"]
-            with cached.open("spans/b") as file:
-                assert file.read() == b"def"
-            assert names()[-1] == ["S3FileSystem", "_get_file"]
-        with fs.open("spans/a") as file:
-            assert file.read() == b"abc"
-        assert names()[-1] == ["ReadAheadCache", "fetch"]
-        assert len(list(fs.walk("spans"))) == 1
-        assert names()[-1] == ["S3FileSystem", "_walk"]
-        fs.mv("spans/a", "spans/c")
-        assert names()[-1] == ["S3FileSystem", "_mv"]
-        cached.find("spans")
-        assert names()[-1] == ["S3FileSystem", "_find"]
-
-
-def test_a_span_of_many_files_leaves_them_all(spans, http_server, tmp_path):
-    """Its name is that of the first operation of a batch."""
-    files = {f"/{number}": b"%d" % number for number in range(5)}
-    http_server.files.update(files)
-    fs = fsspec.filesystem("simplecache", fs=made("http"), cache_storage=str(tmp_path))
-    urls = [http_server.url + name for name in files]
-    assert list(fs.cat(urls).values()) == list(files.values())
-    calls = {span.name for span in spans() if span.name not in ("GET", "HEAD")}
-    assert calls == {"HTTPFileSystem._expand_path", "HTTPFileSystem._get_file"}
-
-
-def test_spans_that_were_not_asked_for_are_not_made(spans, http_server, monkeypatch):
-    http_server.files["/a"] = b"abc"
-    monkeypatch.setitem(fsspec.config.conf, "otel", {"spans": False})
-    made("http").cat_file(http_server.url + "/a")
-    monkeypatch.delitem(fsspec.config.conf, "otel")
-    made("http").cat_file(http_server.url + "/a")
-    assert spans() == ()
-
-
-def test_spans_without_opentelemetry_are_an_error_that_names_the_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.setitem(fsspec.config.conf, "otel", {"spans": True})
-    with pytest.raises(ImportError, match="pip install opentelemetry-api"):
-        made("http").cat_file("http://127.0.0.1:9/a")
 
 
 @pytest.mark.parametrize("module", MODULES)
