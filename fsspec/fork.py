@@ -19,6 +19,7 @@ that itself is here:
 
 * `register`: an object's ``_after_fork_in_child`` is called in each child;
 * `Owned`: a resource that each process makes for itself;
+* `ForkLock`: a fork waits while a thread is inside a library such as SQLite;
 * `own`, `is_mine` and `refuse`: whose an object is, asked when it is used;
 * `owner_only` and `finalize`: finalizers that do nothing outside the process of their object;
 * `watch_socket`: a child does not hold that connection open, and cannot reach the peer by it;
@@ -34,6 +35,7 @@ from __future__ import annotations
 from fsspec import config
 from fsspec._fork import hooks, instances
 from fsspec._fork.class_facts import Facts, facts_of, learn
+from fsspec._fork.fork_lock import ForkLock
 from fsspec._fork.hooks import at_fork, register
 from fsspec._fork.hooks import immortalize as keep_forever
 from fsspec._fork.owned import Owned, finalize, is_mine, own, owner_only, refuse
@@ -44,6 +46,7 @@ from fsspec.exceptions import ForkError
 __all__ = [
     "Facts",
     "ForkError",
+    "ForkLock",
     "MODES",
     "Owned",
     "at_fork",

@@ -271,4 +271,24 @@ GUARDS = (
         (Edit("fsspec/_fork/hooks.py", "    signals.unblock_in_child()\n", ""),),
         ("fsspec/tests/test_signals.py::test_a_child_forked_by_a_thread_of_ours_receives_signals[loop]",),
     ),
+    Guard(
+        "locks of authors",
+        "a child is not forked while another thread is inside a library that a ForkLock guards",
+        (
+            Edit(
+                "fsspec/_fork/fork_lock.py",
+                "    return [*_of_authors.live(), *_locks]",
+                "    return list(_locks)",
+            ),
+            Edit(
+                "fsspec/_fork/fork_lock.py",
+                "hooks.at_fork(before=wait_for_authors)",
+                "wait_for_authors = _in_parent",
+            ),
+        ),
+        (
+            f"{TESTS}/test_fork_lock.py"
+            "::test_a_fork_waits_for_a_block_of_another_thread_and_the_lock_is_free_in_both",
+        ),
+    ),
 )

@@ -23,14 +23,14 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from fsspec._fork import hooks
-from fsspec._fork.fork_lock import ForkLock
+from fsspec._fork.fork_lock import BriefLock
 
 S = TypeVar("S")
 Identity = tuple[int, int]  # device and inode
 
 _watched: dict[int, Identity] = {}
 _noted: dict[int, Identity] = {}  # descriptors that other modules cover or close, as of the fork
-creation_lock = ForkLock()
+creation_lock = BriefLock()
 """Held while a socket is created and recorded; a fork waits for it."""
 
 

@@ -30,7 +30,7 @@ from contextlib import suppress
 from typing import Any
 
 from fsspec._fork import connecting, hooks, importing, instances, sockets
-from fsspec._fork.fork_lock import ForkLock
+from fsspec._fork.fork_lock import BriefLock, wait_for_authors
 from fsspec._loop import io_thread, uvloops
 from fsspec._loop.abandoning import (
     abandon,
@@ -44,7 +44,7 @@ from fsspec._loop.io_thread import _POLL_INTERVAL, IOLoop, IOThread, _io_threads
 
 _resting: list[IOThread] = []
 _held: list[_Hold] = []
-_fork_lock = ForkLock(by_itself=False)  # held while a fork stops and resumes the loops
+_fork_lock = BriefLock(by_itself=False)  # held while a fork stops and resumes the loops
 _foreign = hooks.Registry()
 _foreign_at_fork: list[asyncio.AbstractEventLoop] = []
 # sockets that other threads were about to connect at the fork
@@ -114,7 +114,7 @@ def note_foreign(other: asyncio.AbstractEventLoop) -> None:
 # around a fork --------------------------------------------------------------------
 # Each step is a hook of its own, so that the others run if one raises.
 def _find_asynchronous() -> None:
-    # the first step: finalizers that run here can still use the loops
+    # finalizers that run here can still use the loops
     global _has_asynchronous
     _has_asynchronous = bool(instances.asynchronous.live())
 
@@ -269,6 +269,7 @@ def _cut_off_foreign(other: asyncio.AbstractEventLoop, dead: sockets.DeadSocket)
 
 
 _BEFORE = (
+    wait_for_authors,
     _find_asynchronous,
     _lock,
     _begin,

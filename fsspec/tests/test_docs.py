@@ -16,6 +16,7 @@ import sys
 import textwrap
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -364,22 +365,37 @@ async def test_the_files_that_are_shown_of_an_awaitable_backend_are_awaited():
     assert fs.files == {"a": data}
 
 
-def test_a_database_that_is_held_as_shown_is_another_one_in_a_child(tmp_path):
+def test_a_database_that_is_used_as_shown_is_right_in_children_that_are_forked_meanwhile(tmp_path):
     rows = code("fork_authors.rst", "class RowsFileSystem", **NAMES)["RowsFileSystem"]
     db = str(tmp_path / "rows.sqlite")
     with contextlib.closing(sqlite3.connect(db)) as made, made:
-        made.execute("create table files (name text, data blob)")
-        made.execute("insert into files values ('a', x'313233')")
+        made.execute("pragma journal_mode=wal")
+        made.execute("create table files (name text primary key, data blob)")
     fs = rows(db, skip_instance_cache=True)
-    mine = fs._database.get()
+    fs.pipe_file("a", b"123")
     assert fs.cat_file("a", 1) == b"23"
     with pytest.raises(FileNotFoundError):
         fs.cat_file("b")
     if hasattr(os, "fork"):
-        seen = forked.by_fork(lambda: [fs.cat_file("a").decode(), fs._database.get() is mine], exits=False)
-        assert seen.result == ["123", False]
-    assert fs.cat_file("a") == b"123" and fs._database.get() is mine
-    mine.close()
+        enough = threading.Event()
+
+        def work():
+            while not enough.is_set():
+                fs.pipe_file("w", b"w" * 100_000)
+
+        with ThreadPoolExecutor(1) as pool:
+            working = pool.submit(work)
+            try:
+                for n in range(5):
+                    seen = forked.by_fork(
+                        lambda n=n: [fs.cat_file("a").decode(), fs.pipe_file(f"child{n}", b"c")], exits=False
+                    )
+                    assert seen.result == ["123", None], seen
+            finally:
+                enough.set()
+            working.result()
+        assert [fs.cat_file(f"child{n}") for n in range(5)] == [b"c"] * 5
+    assert fs.cat_file("a") == b"123"
 
 
 IMPORTED = """

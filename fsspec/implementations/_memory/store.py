@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fsspec._fork.fork_lock import ForkLock
+from fsspec._fork.fork_lock import BriefLock
 
 if TYPE_CHECKING:
     from fsspec.implementations.memory import MemoryFile
 
-_changing = ForkLock()
+_changing = BriefLock()
 """Held around each change of a store, of any instance."""
 
 

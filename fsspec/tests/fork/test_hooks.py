@@ -860,7 +860,7 @@ def test_a_signal_just_as_a_hook_begins_leaves_nothing_undone(hook):
     assert code == 0 and seen == ([] if {hook!r} == "_in_child" else [Told]), (code, seen)
     for _ in range(3):
         assert not hooks._forks and not hooks.forking
-        assert not any(lock._forks for lock in fork_lock._locks)
+        assert not any(lock._having_forks for lock in fork_lock._locks)
         read()
         assert forked(read) == 0
     """,
