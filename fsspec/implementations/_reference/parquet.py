@@ -18,7 +18,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
+from collections.abc import ItemsView, Iterator, Mapping, MutableMapping, ValuesView
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -137,7 +137,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         self._loaded_tables: OrderedDict[Record, Table] = OrderedDict()
         self._pending_rows: dict[Record, dict[int, Any]] = {}
         self._field_layouts: dict[str, Layout | None] = {}
-        self._metadata_changed = False
+        self._metadata_kept: bytes = b""
+        self._moved_tables: set[Record] = set()  # those that are at ``out_root``, which is elsewhere
         own(self)
         self._tables_lock = Owned(threading.Lock)
 
@@ -171,10 +172,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         """Read the metadata, again if it was read already."""
         path = f"{self.root}/{_METADATA}"
         try:
-            document = json.loads(self.fs.cat_file(path))
-            metadata, record_size = document["metadata"], document["record_size"]
-            if not isinstance(metadata, dict):
-                raise TypeError(f"the metadata are {type_name(metadata)}, not an object")
+            kept = self.fs.cat_file(path)
+            metadata, record_size = _document(kept)
         except FileNotFoundError as error:
             raise FileNotFoundError(
                 f"no references are at {redact_url(self.root)!r}: {redact_url(path)} is not there"
@@ -183,7 +182,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             raise ValueError(f"{path} does not describe references: {error!r}") from error
         if type(record_size) is not int or record_size < 1:
             raise ValueError(f"{path}: record_size is {record_size!r}, not a number of references")
-        self.__dict__.update(zmetadata=metadata, record_size=record_size)
+        self.__dict__.update(zmetadata=metadata, record_size=record_size, _metadata_kept=kept)
         self._field_layouts.clear()
 
     @staticmethod
@@ -232,7 +231,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return LazyReferenceMapper(root, fs, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._pending_rows or self._metadata_changed:
+        if self._pending_rows or self._changed_metadata():
             raise RuntimeError(
                 f"references at {redact_url(self.root)!r} were set and not flushed; flush() them first"
             )
@@ -289,6 +288,8 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return min(self.record_size, layout.total - record[1] * self.record_size)
 
     def _table_path(self, record: Record) -> str:
+        if record in self._moved_tables:
+            return _path_below(self._target_folder(None, None)[1], record)
         return self.url.format(field=record[0], record=record[1]).replace("//refs.", "/refs.")
 
     def is_loaded(self, key: str) -> bool:
@@ -446,7 +447,6 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
                 raise TypeError(f"an object is needed, not {type_name(held)}")
         except (TypeError, ValueError) as error:
             raise ValueError(f"the metadata {key!r} cannot be kept: {error}") from error
-        self._metadata_changed = True
         if key == _METADATA:
             for name, each in held.get("metadata", {}).items():
                 self.zmetadata.setdefault(name, each)
@@ -461,7 +461,6 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         if _is_metadata(key):
             del self.zmetadata[key]
             self._field_layouts.clear()
-            self._metadata_changed = True
             return
         self[key]
         record, row = self._row_of(key)
@@ -487,13 +486,17 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         self._copy_shared()
         fs, root = self._target_folder(base_url, storage_options)
         key = (field, record)
-        table = self._get_table(key, f"{field}/refs.{record}")
-        table = table.changed(self._rows_of(key), self._pending_rows.get(key, {}))
-        blob = table.written(self.engine, self.cat_thresh)
-        folder = f"{root}/{field}" if field else root
-        put_whole(fs, f"{folder}/refs.{record}.parq", blob)
+        rows, pending = self._rows_of(key), self._pending_rows.get(key, {})
+        # as it is now: others may have changed it meanwhile
+        table = (
+            Table([], [], [], []) if len(pending) >= rows else self._load_table(key, f"{field}/refs.{record}")
+        )
+        table = table.changed(rows, pending)
+        put_whole(fs, _path_below(root, key), table.written(self.engine, self.cat_thresh))
         if base_url is None:  # elsewhere it is a copy, and what was set is still to be written here
             self._pending_rows.pop(key, None)
+            if root != self.root:
+                self._moved_tables.add(key)
             self._remember_table(key, table)
 
     def flush(self, base_url: str | None = None, storage_options: dict[str, Any] | None = None) -> None:
@@ -516,10 +519,38 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             else:
                 self.write(field, record, base_url, storage_options)
         fs, root = self._target_folder(base_url, storage_options)
-        # others may have changed it meanwhile
-        if self._metadata_changed or (fs, root) != (self.fs, self.root):
-            put_whole(fs, f"{root}/{_METADATA}", self._metadata_document())
-        self._metadata_changed = False
+        elsewhere = (fs, root) != (self.fs, self.root)
+        changed = self._changed_metadata()
+        if changed and not elsewhere:
+            self._take_over_metadata(changed)
+        if changed or elsewhere:
+            put_whole(fs, f"{root}/{_METADATA}", document := self._metadata_document())
+            if base_url is None:
+                self._metadata_kept = document
+
+    def _changed_metadata(self) -> dict[str, Any]:
+        """What is other than it was read or written: by key, None for what was removed."""
+        if "zmetadata" not in self.__dict__:
+            return {}
+        kept = _document(self._metadata_kept)[0] if self._metadata_kept else {}
+        held = self.zmetadata
+        if kept == held:
+            return {}
+        # as text: what is no number is not equal to itself
+        keys = [key for key in {**kept, **held} if _compact(kept.get(key)) != _compact(held.get(key))]
+        return {key: held.get(key) for key in keys}
+
+    def _take_over_metadata(self, changed: Mapping[str, Any]) -> None:
+        """Have what others set meanwhile as well; ``changed`` is one's own."""
+        try:
+            found, record_size = _document(self.fs.cat_file(f"{self.root}/{_METADATA}"))
+        except (FileNotFoundError, KeyError, TypeError, ValueError):
+            return
+        if record_size == self.record_size:
+            found.update(changed)
+            self.zmetadata.clear()
+            self.zmetadata.update((key, value) for key, value in found.items() if value is not None)
+            self._field_layouts.clear()
 
     def _target_folder(self, base_url: str | None, storage_options: dict[str, Any] | None) -> tuple[Any, str]:
         if base_url is None:
@@ -529,6 +560,18 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
 
     def _metadata_document(self) -> bytes:
         return _compact({"metadata": self.zmetadata, "record_size": self.record_size})
+
+
+def _document(text: bytes) -> tuple[dict[str, Any], Any]:
+    document = json.loads(text)
+    metadata = document["metadata"]
+    if not isinstance(metadata, dict):
+        raise TypeError(f"the metadata are {type_name(metadata)}, not an object")
+    return metadata, document["record_size"]
+
+
+def _path_below(root: str, record: Record) -> str:
+    return f"{root}/{record[0]}/refs.{record[1]}.parq".replace("//refs.", "/refs.")
 
 
 def _is_metadata(key: str) -> bool:

@@ -304,6 +304,48 @@ def test_tables_can_be_flushed_to_another_folder(root, tmp_path, target, engine)
     assert LazyReferenceMapper(root, engine=engine)["x/1.0"] == b"new"
 
 
+def test_metadata_of_a_copy_are_still_to_be_written_here(root, tmp_path, engine):
+    mapper = LazyReferenceMapper(root, engine=engine)
+    mapper["x/.zattrs"] = {"units": "km"}
+    mapper.zmetadata["x/more"] = {"set": "directly"}
+    mapper.flush(base_url=(tmp_path / "copy").as_uri())
+    mapper.flush()
+    for where in (root, str(tmp_path / "copy")):
+        metadata = LazyReferenceMapper(where, engine=engine).zmetadata
+        assert (metadata["x/.zattrs"], metadata["x/more"]) == ({"units": "km"}, {"set": "directly"})
+
+
+def test_what_another_mapper_wrote_meanwhile_stays(root, target, engine):
+    first, second = (LazyReferenceMapper(root, engine=engine) for _ in range(2))
+    for mapper in (first, second):
+        assert mapper["x/0.0"] == [target, 0, 10]
+    first["x/3.0"] = b"first"
+    first["y/.zarray"] = ZARRAY
+    first["y/0.0"] = b"y"
+    del first["scalar/.zarray"]
+    first.flush()
+    second["x/0.0"] = b"second"
+    second["x/.zattrs"] = {"units": "km"}
+    second.flush()
+    for mapper in (second, LazyReferenceMapper(root, engine=engine)):
+        assert [mapper[key] for key in ("x/0.0", "x/3.0", "y/0.0")] == [b"second", b"first", b"y"]
+        assert mapper.zmetadata["x/.zattrs"] == {"units": "km"}
+        assert "scalar/.zarray" not in mapper
+
+
+def test_a_table_that_was_written_elsewhere_is_changed_there(root, tmp_path, target, engine):
+    out = tmp_path / "out"
+    mapper = LazyReferenceMapper(root, out_root=str(out), cache_size=1, engine=engine)
+    for key in ("x/0.0", "x/1.0"):
+        mapper[key] = b"new"
+        mapper.flush()
+        mapper.get("g/deep/1/0")  # another table is kept instead
+        assert mapper[key] == b"new"
+    again = LazyReferenceMapper(str(out), engine=engine)
+    assert [again[f"x/{i}.0"] for i in range(3)] == [b"new", b"new", [target, 20, 10]]
+    assert LazyReferenceMapper(root, engine=engine)["x/0.0"] == [target, 0, 10]
+
+
 @pytest.mark.parametrize(
     "key, value, words",
     [
