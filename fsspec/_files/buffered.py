@@ -435,6 +435,7 @@ class AbstractBufferedFile(io.IOBase):
 
     # writing
 
+    @default
     def write(self, data: ReadableBuffer) -> int:
         """Add bytes to the buffer; what is in it is uploaded once it holds a block.
 

@@ -66,6 +66,8 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
 def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of sending a part, the last one with ``force``."""
     first, buffer, size = file.offset is None, file.buffer, file.buffer.seek(0, 2)
+    if force and first and not size and file.mode == "xb" and is_default(file.write):
+        _refuse_existing(file)  # s3fs would empty it
     file.forced = file.forced or force
     try:
         if first:
@@ -177,8 +179,12 @@ def pipe_buffer(file: AbstractBufferedFile) -> None:
             data = file.fs.cat_file(file.path) + data
     if "x" not in file.mode:
         file.fs.pipe_file(file.path, data)
-    elif file.fs.exists(file.path):  # also if `pipe_file` takes no mode
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), redact_url(file.path))
     else:
+        _refuse_existing(file)  # also if `pipe_file` takes no mode
         known = inspect.signature(cast("Callable[..., Any]", own_pipe(file.fs))).parameters
         file.fs.pipe_file(file.path, data, **({"mode": "create"} if "mode" in known else {}))
+
+
+def _refuse_existing(file: AbstractBufferedFile) -> None:
+    if file.fs is not None and file.fs.exists(file.path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), redact_url(file.path))

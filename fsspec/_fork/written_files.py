@@ -17,6 +17,7 @@ from __future__ import annotations
 import io
 import sys
 import weakref
+from codecs import lookup
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
@@ -57,6 +58,8 @@ class Text(io.TextIOWrapper):
         super().__init__(buffer, *args, **kwargs)
         if buffer.writable():
             _remember(self, buffer)
+            if lookup(self.encoding).name in ("utf-16", "utf-32") and _begins_in_order(buffer):
+                self.write("\ufeff")  # left out where the position cannot be moved: nobody could read it
 
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""
@@ -66,6 +69,10 @@ class Text(io.TextIOWrapper):
                 _InheritedText.close(self)  # type: ignore[arg-type]  # its class now
                 return
         io.TextIOWrapper.close(self)
+
+
+def _begins_in_order(buffer: Any) -> bool:
+    return getattr(buffer, "mode", None) in ("wb", "xb") and not buffer.seekable()
 
 
 class _InheritedText(Variant):

@@ -105,6 +105,30 @@ def test_the_marker_of_an_empty_folder_is_a_folder_when_downloaded(s3_address, t
     assert (tmp_path / "out" / "a").read_bytes() == b"A"
 
 
+def test_a_new_file_that_nothing_is_written_to_leaves_the_old_one(s3_fs):
+    s3_fs.pipe("contract/there", b"old")
+    with pytest.raises(FileExistsError), s3_fs.open("contract/there", "xb"):
+        pass
+    with pytest.raises(FileExistsError), s3_fs.transaction, s3_fs.open("contract/there", "xb"):
+        pass
+    assert s3_fs.cat("contract/there") == b"old"
+    with s3_fs.open("contract/not there", "xb"):
+        pass
+    assert s3_fs.cat("contract/not there") == b""
+    s3_fs.rm(["contract/there", "contract/not there"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf_32", "utf-16-le", "utf-8-sig"])
+@pytest.mark.parametrize("mode", ["w", "x"])
+def test_text_is_read_in_the_encoding_that_it_was_written_in(encoding, mode, s3_fs):
+    with s3_fs.open("contract/text", mode, encoding=encoding) as f:
+        f.write("é\n")
+        f.write("two")
+    with s3_fs.open("contract/text", "r", encoding=encoding) as f:
+        assert f.read() == "é\ntwo"
+    s3_fs.rm("contract/text")
+
+
 OLD, NEW = (bytes([n]) * 30_000 for n in (1, 2))
 SIZES = [30_000, 20_000, 10_001]  # of the new version
 
