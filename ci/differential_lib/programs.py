@@ -106,9 +106,10 @@ class Maker:
     """Makes the steps of one program."""
 
     def __init__(
-        self, chance: random.Random, root: str, protocol: str = "", sizes: tuple[int, ...] = ()
+        self, chance: random.Random, root: str | None, protocol: str = "", sizes: tuple[int, ...] = ()
     ) -> None:
-        self.chance, self.root, self.protocol = chance, root, protocol
+        self.chance, self.root, self.protocol = chance, root or "", protocol
+        self.begin = "" if root is None else f"{root}/"
         self.sizes = sizes or (0, 1, 3, 7, 10, 50, 100, 1000, 70_000)
         names = chance.sample(NAMES, chance.randint(3, 8))
         self.tree: dict[str, Any] = {name: self.content() for name in names if name != "empty"}
@@ -138,7 +139,7 @@ class Maker:
         )
 
     def path(self, relative: str) -> str:
-        path = f"{self.root}/{relative}" if relative else self.root
+        path = self.begin + relative if relative else self.root
         if self.chance.random() < 0.06 and self.protocol:
             return f"url + {path!r}"
         return repr(path.rstrip("/") + "/" if self.chance.random() < 0.05 else path)
@@ -148,7 +149,7 @@ class Maker:
         fill: dict[str, Callable[[], str]] = {
             "p": lambda: self.path(self.relative().rstrip("/")),
             "d": lambda: self.path(chance.choice((*self.folders, *FOLDERS, self.relative())).rstrip("/")),
-            "g": lambda: repr(f"{self.root}/{chance.choice(PATTERNS)}"),
+            "g": lambda: repr(self.begin + chance.choice(PATTERNS)),
             "r": lambda: repr(self.relative()),
             "u": lambda: f"url + {self.root + '/' + self.relative()!r}, **options",
             "r0": lambda: self.root,
@@ -364,6 +365,63 @@ def web(server: str, faulty: bool) -> Callable[[random.Random], dict[str, Any]]:
     return make
 
 
+def cached(kind: str) -> Callable[[random.Random], dict[str, Any]]:
+    """A cache over S3, whose objects another program changes meanwhile."""
+
+    def make(chance: random.Random) -> dict[str, Any]:
+        maker = Maker(chance, "bucket/r")
+        more = ["check_files=True", "expiry_time=None", "cache_check=0", "cache_check=1000"]
+        more += ["same_names=True"] * (kind != "blockcache")
+        chosen = ", ".join(["", *chance.sample(more, chance.randint(0, 2))])
+        target = f"target_protocol='s3', target_options=options, cache_storage=tmp + '/c'{chosen}"
+        begin = [
+            "there = fsspec.filesystem('s3', **options, skip_instance_cache=True)",
+            f"fs = fsspec.filesystem({kind!r}, {target})",
+        ]
+        steps = mixed(maker, writes=chance.random() < 0.5)
+        if chance.random() < 0.5:
+            steps += [maker.filled(chance.choice(("there.pipe_file({p}, {w})", "there.rm_file({p})")))]
+        steps += maker.operations(chance.randint(1, 3), False)
+        tree = {f"r/{name}": spec for name, spec in maker.tree.items()}
+        return {"server": "s3", "tree": tree, "local": LOCAL, "steps": begin + steps, "prelude": 2}
+
+    return make
+
+
+def chained(kind: str) -> Callable[[random.Random], dict[str, Any]]:
+    """An archive, or references to parts, on S3; some over a cache."""
+
+    def make(chance: random.Random) -> dict[str, Any]:
+        maker, tree = Maker(chance, None), {}
+        if kind == "reference":
+            tree = {f"r/{name}": [chance.randrange(99), 70_000] for name in "ab"}
+            references: dict[str, Any] = {}
+            for name in maker.tree:
+                target, at = f"s3://bucket/r/{chance.choice('aab')}", chance.choice((0, 10, 100, 65_000))
+                forms = ([target], [target, at, 100], [target, at, 5000], "text", "base64:aGVsbG8=")
+                references[name.rstrip("/")] = chance.choice((*forms, forms[1], forms[2]))
+            of = "remote_protocol='s3', remote_options=options"
+            begin = [f"fs = fsspec.filesystem('reference', fo={references!r}, {of})"]
+        else:
+            form = chance.choice(("tar", "tar:gz")) if kind == "tar" else kind
+            cache = chance.choice(("", "", "simplecache", "filecache", "blockcache"))
+            of = "target_protocol='s3', target_options=options"
+            if cache:
+                of = f"target_protocol={cache!r}, target_options={{'cache_storage': tmp + '/c', {of}}}"
+                of = of.replace("_protocol='s3', target_options=", "_protocol': 's3', 'target_options': ")
+                of = of.replace("tmp + '/c', target", "tmp + '/c', 'target")
+            begin = [
+                f"make_archive(tmp + '/box', {form!r}, {maker.tree!r})",
+                "fsspec.filesystem('s3', **options).put(tmp + '/box', 'bucket/box')",
+                f"fs = fsspec.filesystem({kind!r}, fo='bucket/box', {of})",
+            ]
+        steps = mixed(maker, writes=False)
+        made = {"server": "s3", "tree": tree, "local": LOCAL}
+        return {**made, "steps": begin + steps, "prelude": len(begin)}
+
+    return make
+
+
 SETUPS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "sftp": remote("sftp", "/r", "sftp"),
     "smb": remote("smb", "/SHARE/r", "smb"),
@@ -372,6 +430,8 @@ SETUPS: dict[str, Callable[[random.Random], dict[str, Any]]] = {
     "libarchive": archive,
     "git": git,
     **{f"{store}-large": large(store) for store in ("local", "memory", "http", "s3")},
+    **{f"{kind}-s3": cached(kind) for kind in ("simplecache", "filecache", "blockcache")},
+    **{f"{kind}-s3": chained(kind) for kind in ("zip", "tar", "reference")},
     "http-tls": web("https", faulty=False),
     "http-faulty": web("http", faulty=True),
 }
