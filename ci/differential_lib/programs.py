@@ -365,6 +365,10 @@ def web(server: str, faulty: bool) -> Callable[[random.Random], dict[str, Any]]:
     return make
 
 
+# The address is no option, as with the real S3: copies of sources that are told apart have other names.
+ADDRESS = "os.environ['AWS_ENDPOINT_URL'] = options.pop('endpoint_url')"
+
+
 def cached(kind: str) -> Callable[[random.Random], dict[str, Any]]:
     """A cache over S3, whose objects another program changes meanwhile."""
 
@@ -375,6 +379,7 @@ def cached(kind: str) -> Callable[[random.Random], dict[str, Any]]:
         chosen = ", ".join(["", *chance.sample(more, chance.randint(0, 2))])
         target = f"target_protocol='s3', target_options=options, cache_storage=tmp + '/c'{chosen}"
         begin = [
+            ADDRESS,
             "there = fsspec.filesystem('s3', **options, skip_instance_cache=True)",
             f"fs = fsspec.filesystem({kind!r}, {target})",
         ]
@@ -383,7 +388,7 @@ def cached(kind: str) -> Callable[[random.Random], dict[str, Any]]:
             steps += [maker.filled(chance.choice(("there.pipe_file({p}, {w})", "there.rm_file({p})")))]
         steps += maker.operations(chance.randint(1, 3), False)
         tree = {f"r/{name}": spec for name, spec in maker.tree.items()}
-        return {"server": "s3", "tree": tree, "local": LOCAL, "steps": begin + steps, "prelude": 2}
+        return {"server": "s3", "tree": tree, "local": LOCAL, "steps": begin + steps, "prelude": 3}
 
     return make
 
@@ -401,9 +406,10 @@ def chained(kind: str) -> Callable[[random.Random], dict[str, Any]]:
                 forms = ([target], [target, at, 100], [target, at, 5000], "text", "base64:aGVsbG8=")
                 references[name.rstrip("/")] = chance.choice((*forms, forms[1], forms[2]))
             of = "remote_protocol='s3', remote_options=options"
-            begin = [f"fs = fsspec.filesystem('reference', fo={references!r}, {of})"]
+            begin = [ADDRESS, f"fs = fsspec.filesystem('reference', fo={references!r}, {of})"]
         else:
             form = chance.choice(("tar", "tar:gz")) if kind == "tar" else kind
+            codec = ", compression='gzip'" if form == "tar:gz" else ""
             cache = chance.choice(("", "", "simplecache", "filecache", "blockcache"))
             of = "target_protocol='s3', target_options=options"
             if cache:
@@ -411,9 +417,10 @@ def chained(kind: str) -> Callable[[random.Random], dict[str, Any]]:
                 of = of.replace("_protocol='s3', target_options=", "_protocol': 's3', 'target_options': ")
                 of = of.replace("tmp + '/c', target", "tmp + '/c', 'target")
             begin = [
+                ADDRESS,
                 f"make_archive(tmp + '/box', {form!r}, {maker.tree!r})",
                 "fsspec.filesystem('s3', **options).put(tmp + '/box', 'bucket/box')",
-                f"fs = fsspec.filesystem({kind!r}, fo='bucket/box', {of})",
+                f"fs = fsspec.filesystem({kind!r}, fo='bucket/box', {of}{codec})",
             ]
         steps = mixed(maker, writes=False)
         made = {"server": "s3", "tree": tree, "local": LOCAL}

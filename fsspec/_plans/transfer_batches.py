@@ -1,7 +1,8 @@
 """Batches of transfers, of one file each: their callbacks, and what a failed download leaves.
 
 After a failed download there is no file, or the old one unchanged. Awaited downloads begin with the folders
-of all targets, which stay; blocking ones make a folder once there is something to put into it.
+of all targets, which stay; blocking ones make a folder once there is something to put into it, or, where
+a backend of another package writes there, before, and remove it if a failure leaves nothing in it.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ class Downloads(Transfers):
     def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
         self.before, self.beside = self.prepared or ({}, {})
         self.failed: list[str] = []
+        self.made: list[str] = []  # folders that were not there, those above before those in them
         own(self)
         try:
             with making_folders({target for _, target in self.pairs} if self.late else ()):
@@ -148,8 +150,12 @@ class Downloads(Transfers):
 
     def written_for(self, target: str) -> str:
         if not (self.making or self.late):  # what is in the way of the folder is what the download will raise
+            missing = [folder := os.path.dirname(target.rstrip("/"))]
+            while not os.path.lexists(missing[-1]):
+                missing.append(os.path.dirname(missing[-1]))
+            self.made += missing[-2::-1]
             with suppress(FileExistsError, NotADirectoryError):
-                make_folders(os.path.dirname(target.rstrip("/")))
+                make_folders(folder)
         return self.beside.get(target, target)
 
     def done(self, position: int, result: object) -> None:
@@ -185,6 +191,9 @@ class Downloads(Transfers):
             if os.path.isfile(real) and file_state(real) != self.before[path]:
                 with suppress(OSError):  # the error of the transfer is the one to raise
                     os.unlink(real)
+        for folder in reversed(self.made if failed else ()):
+            with suppress(OSError):  # there is something in it
+                os.rmdir(folder)
 
 
 _WHOLE = ("fsspec.spec", "fsspec.asyn", "fsspec.generic", "fsspec.implementations.")

@@ -558,6 +558,28 @@ def test_downloads_that_a_failure_ends_leave_no_part(tmp_path):
     assert set(local(tmp_path).values()) <= {b"whole"}
 
 
+@pytest.mark.parametrize("target", ["a/b/new", "a/b/", "a/b"])
+def test_a_download_by_the_method_of_a_backend_that_fails_leaves_no_folder(target, tmp_path):
+    class Own(DictFileSystem):
+        def get_file(self, rpath, lpath, **kwargs):
+            if self.isdir(rpath):
+                os.mkdir(lpath)
+            else:
+                data = self.files[rpath]
+                with open(lpath, "wb") as f:
+                    f.write(data)
+
+    fs = Own({"r/one": b"1", "r/sub/two": b"2"})
+    (tmp_path / "a").mkdir()
+    for sources in "r/none", ["r/none"], ["r/none", "r/nothing"]:
+        with pytest.raises(KeyError):
+            fs.get(sources, f"{tmp_path}/{target}")
+        assert os.listdir(tmp_path) == ["a"] and os.listdir(tmp_path / "a") == []
+    with pytest.raises(KeyError):
+        fs.get(["r/one", "r/none"], [f"{tmp_path}/x/y/one", f"{tmp_path}/z/none"])
+    assert local(tmp_path / "x") == {"y/one": b"1"} and not (tmp_path / "z").exists()
+
+
 def test_a_failed_download_leaves_an_older_file(tmp_path):
     fs = WritableDictFileSystem(FILES, broken=["r/sub/three"])
     (tmp_path / "three").write_bytes(b"older")
