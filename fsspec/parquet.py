@@ -117,56 +117,40 @@ def open_parquet_files(
     """
     if kwargs.pop("mode", "rb") != "rb":
         raise ValueError("Parquet files are opened to be read here: the mode is 'rb'")
-    if engine not in ("auto", "pyarrow", "fastparquet"):
-        raise ValueError(f"{engine!r} is no engine for Parquet files: there are 'pyarrow' and 'fastparquet'")
     if fs is None:
         first = path if not isinstance(path, (list, tuple, set)) else next(iter(path), "")
         fs = url_to_fs(stringify_path(first), **(storage_options or {}))[0]
-    paths = _paths(fs, path)
-    columns, filters = columns or None, filters or None
-    if filters and not row_groups:
-        row_groups = None  # the filters choose
     kwargs.pop("cache_type", None)
     options = kwargs.pop("cache_options", None) or {}
-    parts: list[dict[tuple[int, int], bytes]]
-    sizes: list[int]
-    if metadata is not None:
-        reader = _engine(engine)
-        reader.check(metadata)
-        chosen = list(reader.chunks(metadata, columns, row_groups, filters))
-        paths = [fs._strip_protocol(p) for p in reader.files(metadata)] or paths
-        wanted = [
-            [(a, b) for name, a, b in chosen if not name or path == name or path.endswith(f"/{name}")]
-            for path in paths
-        ]
-        sizes = [max((end for _, end in ranges), default=0) for ranges in wanted]
-        parts = [{(0, len(_MAGIC)): _MAGIC} for _ in paths]
-    elif columns is None and row_groups is None and filters is None:
-        nothing = [None] * len(paths)
-        contents = _all_ranges(fs, paths, nothing, nothing)
-        sizes = [len(data) for data in contents]
-        parts, wanted = [{(0, len(data)): data} for data in contents], [[] for _ in paths]
-    else:
-        sizes = _sizes(fs, paths)
-        parts = _ends(fs, paths, sizes, footer_sample_size)
-        reader = _engine(engine)
-        wanted = [
-            [(a, b) for _, a, b in reader.chunks(reader.parse(*held.values()), columns, row_groups, filters)]
-            for held in parts
-        ]
-        wanted = [
-            list(_not_fetched_yet(p, size, held, ranges))
-            for p, size, held, ranges in zip(paths, sizes, parts, wanted)
-        ]
-        for held in parts:
-            held.setdefault((0, len(_MAGIC)), _MAGIC)
-    _fetch(fs, paths, wanted, parts, max_gap, max_block)
+    selected = columns or None, row_groups, filters or None
+    fetched = _selected(
+        fs, _paths(fs, path), metadata, selected, engine, max_gap, max_block, footer_sample_size
+    )
     return [
         AlreadyBufferedFile(
             fs, p, cache_type="parts", cache_options={**options, "data": held}, size=size, **kwargs
         )
-        for p, held, size in zip(paths, parts, sizes)
+        for p, held, size in fetched
     ]
+
+
+def _get_parquet_byte_ranges(
+    paths: list[str],
+    fs: AbstractFileSystem,
+    metadata: Any = None,
+    columns: list[str] | None = None,
+    row_groups: list[Any] | None = None,
+    max_gap: int = 64_000,
+    max_block: int = 256_000_000,
+    footer_sample_size: int = 1_000_000,
+    engine: str = "auto",
+    filters: Any = None,
+) -> dict[str, dict[tuple[int, int], bytes]]:
+    """By file and range the bytes that `open_parquet_files` would fetch. cuDF, which needs no file objects,
+    calls this."""
+    selected = columns or None, row_groups, filters or None
+    fetched = _selected(fs, paths, metadata, selected, engine, max_gap, max_block, footer_sample_size)
+    return {path: held for path, held, _ in fetched}
 
 
 def _with_parameters_of(as_function: Callable[P, Any]) -> Callable[[Callable[..., T]], Callable[P, T]]:
@@ -209,6 +193,58 @@ def _again(
 
 
 # fetching -------------------------------------------------------------------------
+def _selected(
+    fs: AbstractFileSystem,
+    paths: list[str],
+    metadata: Any,
+    selected: tuple[list[str] | None, list[Any] | None, Any],
+    engine: str,
+    max_gap: int,
+    max_block: int,
+    footer_sample_size: int,
+) -> list[tuple[str, dict[tuple[int, int], bytes], int]]:
+    """Path, fetched parts and size of each file; ``selected``: columns, row groups, filters."""
+    columns, row_groups, filters = selected
+    if engine not in ("auto", "pyarrow", "fastparquet"):
+        raise ValueError(f"{engine!r} is no engine for Parquet files: there are 'pyarrow' and 'fastparquet'")
+    if filters and not row_groups:
+        row_groups = None  # the filters choose
+    parts: list[dict[tuple[int, int], bytes]]
+    sizes: list[int]
+    if metadata is not None:
+        reader = _engine(engine)
+        reader.check(metadata)
+        chosen = list(reader.chunks(metadata, columns, row_groups, filters))
+        paths = [fs._strip_protocol(p) for p in reader.files(metadata)] or paths
+        wanted = [
+            [(a, b) for name, a, b in chosen if not name or path == name or path.endswith(f"/{name}")]
+            for path in paths
+        ]
+        sizes = [max((end for _, end in ranges), default=0) for ranges in wanted]
+        parts = [{(0, len(_MAGIC)): _MAGIC} for _ in paths]
+    elif columns is None and row_groups is None and filters is None:
+        nothing = [None] * len(paths)
+        contents = _all_ranges(fs, paths, nothing, nothing)
+        sizes = [len(data) for data in contents]
+        parts, wanted = [{(0, len(data)): data} for data in contents], [[] for _ in paths]
+    else:
+        sizes = _sizes(fs, paths)
+        parts = _ends(fs, paths, sizes, footer_sample_size)
+        reader = _engine(engine)
+        wanted = [
+            [(a, b) for _, a, b in reader.chunks(reader.parse(*held.values()), columns, row_groups, filters)]
+            for held in parts
+        ]
+        wanted = [
+            list(_not_fetched_yet(p, size, held, ranges))
+            for p, size, held, ranges in zip(paths, sizes, parts, wanted)
+        ]
+        for held in parts:
+            held.setdefault((0, len(_MAGIC)), _MAGIC)
+    _fetch(fs, paths, wanted, parts, max_gap, max_block)
+    return list(zip(paths, parts, sizes))
+
+
 def _paths(fs: AbstractFileSystem, path: StrPath | list[str]) -> list[str]:
     """The files that are meant."""
     text = stringify_path(path)

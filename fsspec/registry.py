@@ -296,11 +296,11 @@ def _loaded(name: str) -> type[AbstractFileSystem]:
     entry = known_implementations.get(name)
     if entry is None and "::" in str(name):
         raise ValueError(
-            f"Protocol not known: {name!r} is a chain, whose URL fsspec.open and fsspec.url_to_fs take"
+            f"Protocol not known: {name} is a chain, whose URL fsspec.open and fsspec.url_to_fs take"
         )
     if entry is None:
         raise ValueError(
-            f"Protocol not known: {name!r}.{_similar(name)} If a package serves it, install it, or announce"
+            f"Protocol not known: {name}.{_similar(name)} If a package serves it, install it, or announce"
             " its class with fsspec.register_implementation. fsspec.available_protocols() has those there are"
         )
     try:

@@ -157,7 +157,8 @@ class AbstractBufferedFile(io.IOBase):
         if mode not in _MODES:
             self.closed = True
             raise NotImplementedError(
-                f"mode {mode!r} of {redact_url(path)!r}: files are opened as {', '.join(_MODES)}"
+                f"File mode not supported: {mode!r} of {redact_url(path)!r}; files are opened as"
+                f" {', '.join(_MODES)}"
             )
         if mode == "rb":
             try:
@@ -213,9 +214,7 @@ class AbstractBufferedFile(io.IOBase):
             if it is being written.
         """
         if self.mode != "rb":
-            raise ValueError(
-                f"{redact_url(self.path)!r} is being written, there is no information about it yet"
-            )
+            raise ValueError(f"Info not available while writing {redact_url(self.path)!r}")
         return self.details
 
     def readable(self) -> bool:

@@ -58,7 +58,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
         yield call("flush", force=force)
         return
     if force and file.forced:
-        raise ValueError(f"{file!r} was flushed to its end already, it can only be closed")
+        raise ValueError(f"{file!r} has been force-flushed, it can only be closed")
     if force or file.buffer.tell() >= file.blocksize:  # a part has at least a block
         yield from _sending(file, force)
 
@@ -148,10 +148,7 @@ def check_writable(file: AbstractBufferedFile) -> None:
         raise io.UnsupportedOperation(f"File not in write mode: {redact_url(file.path)!r}")
     if file.forced:
         raise ValueError(
-            str(
-                file._fsspec_given_up_upload
-                or f"{file!r} was flushed to its end already, it can only be closed"
-            )
+            str(file._fsspec_given_up_upload or f"{file!r} has been force-flushed, it can only be closed")
         )
     if file.buffer is None and hasattr(file, "autocommit") and not file.autocommit:
         raise _committed(file)

@@ -204,7 +204,7 @@ async def run_coros_in_chunks(
     batch_size
         how many; -1 for all, None for the configured number.
     callback
-        gets the number of coroutines, and an update for each that has ended.
+        gets an update for each coroutine that has ended.
     timeout
         seconds for each.
     return_exceptions
@@ -221,7 +221,6 @@ async def run_coros_in_chunks(
     waiting = list(coros)
     size = get_batch_size(nofiles) if batch_size is None else batch_size
     callback = Callback.as_callback(callback)
-    callback.set_size(len(waiting))
 
     def start(coro: Awaitable[Any]) -> Awaitable[Any]:
         return coro if timeout is None else asyncio.wait_for(coro, timeout)

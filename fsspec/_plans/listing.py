@@ -59,7 +59,7 @@ def split(path: str, entries: Iterable[Entry]) -> tuple[dict[str, Entry], dict[s
 
 def check_depth(maxdepth: Depth) -> None:
     if maxdepth is not None and maxdepth < 1:
-        raise ValueError(f"maxdepth is {maxdepth}; it has to be at least 1, or None for all levels")
+        raise ValueError(f"maxdepth must be at least 1, or None for all levels; not {maxdepth}")
 
 
 # what is there --------------------------------------------------------------------

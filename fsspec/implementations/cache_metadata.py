@@ -2,8 +2,9 @@
 
 The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
 ``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the
-blocks that it has), ``time`` (of the copying, seconds since the epoch), ``uid`` (what the
-store had for the original then); for copies in blocks also ``size`` and ``blocksize``.
+blocks that it has: a set, in the file a list), ``time`` (of the copying, seconds since the
+epoch), ``uid`` (what the store had for the original then); for copies in blocks also ``size``
+and ``blocksize``.
 
 At the end of ``uid`` is the source, in memory ``source``: which filesystem the copy is of,
 and the codec by which it was decompressed, see `_cached.sources`. Upstream, whose entries
@@ -159,7 +160,7 @@ class CacheMetadata:
         path = os.path.join(self._storage[-1], TABLE)
         table = self.cached_files[-1]
         if type(self)._save is not CacheMetadata._save:
-            table = {name: dict(detail) for name, detail in table.items()}  # which it may change
+            table = {name: _with_lists(detail) for name, detail in table.items()}  # which it may change
         try:
             self._save(table, path)
         except BaseException:  # what was not written is written with the next change
@@ -419,7 +420,7 @@ class CacheMetadata:
                 return  # it was removed or replaced meanwhile: these are blocks of a file that is gone
             blocks = set(detail["blocks"]).union(cache.blocks)
             whole = len(blocks) * cache.blocksize >= cache.size
-            self._enter_detail(key, {**detail, "blocks": True if whole else sorted(blocks)})
+            self._enter_detail(key, {**detail, "blocks": True if whole else blocks})
             try:
                 self._save_changes()
             except BaseException:  # by the next time the file may be another one
@@ -471,10 +472,10 @@ def is_whole(detail: Detail, fn: str) -> bool:
 
 
 def _entries(table: Table) -> Table:
-    """What makes sense in a table, with the numbers of blocks as lists."""
+    """What makes sense in a table, with the numbers of blocks as sets."""
     for detail in table.values():
-        if isinstance(detail, dict) and isinstance(detail.get("blocks"), set):
-            detail["blocks"] = sorted(detail["blocks"])
+        if _are_blocks(detail):
+            detail["blocks"] = set(detail["blocks"])
     entries = {table_key(name): detail for name, detail in table.items() if _is_entry(detail)}
     for name, detail in entries.items():
         noted = _SOURCE.search(detail["uid"]) if isinstance(detail["uid"], str) else None
@@ -484,8 +485,14 @@ def _entries(table: Table) -> Table:
     return entries
 
 
+def _with_lists(detail: Detail) -> Detail:
+    """A copy of an entry that can be written as JSON."""
+    blocks = detail["blocks"]
+    return {**detail, "blocks": sorted(blocks) if isinstance(blocks, set) else blocks}
+
+
 def _as_written(detail: Detail) -> Detail:
-    uid = detail["uid"]
+    uid, detail = detail["uid"], _with_lists(detail)
     if "source" not in detail or not (uid is None or isinstance(uid, str)):
         return detail
     written = {**detail, "uid": f"{uid or ''}#source:{detail['source']}"}
@@ -506,12 +513,12 @@ def _is_entry(detail: object) -> bool:
 
 
 def _are_blocks(detail: Any) -> bool:
-    """Whether an entry lists the blocks of a copy, and in a valid form."""
+    """Whether an entry has the numbers of the blocks of a copy, and in a valid form."""
     if not isinstance(detail, dict):
         return False
     blocks, size, blocksize = detail.get("blocks"), detail.get("size"), detail.get("blocksize")
     return (
-        isinstance(blocks, list)
+        isinstance(blocks, (list, set))
         and type(size) is int
         and type(blocksize) is int
         and blocksize > 0
@@ -533,7 +540,7 @@ def _merged(theirs: Detail | None, ours: Detail) -> Detail:
         return ours
     if theirs["blocks"] is True:
         return theirs
-    return {**ours, "blocks": sorted({*theirs["blocks"], *ours["blocks"]})}
+    return {**ours, "blocks": {*theirs["blocks"], *ours["blocks"]}}
 
 
 def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:

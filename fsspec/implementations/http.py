@@ -307,8 +307,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         return yarl.URL(url_given(url), encoded=self.encoded)
 
     def ukey(self, url: str) -> str:
-        """A token of the URL; what it leads to may have changed."""
-        return tokenize(url)
+        """A token of the URL and the options of requests; what it leads to may have changed."""
+        return tokenize(url, self.kwargs, self.protocol)
 
     def _raise_not_found_for_status(self, response: aiohttp.ClientResponse, url: str) -> None:
         """Raise FileNotFoundError, PermissionError or OSError for a status of 400 or more."""

@@ -205,7 +205,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         return kind(url, encoded=self.encoded)
 
     def ukey(self, url: str) -> str:
-        """A token of the URL; what it leads to may have changed."""
+        """A token of the URL and the options of requests; what it leads to may have changed."""
         return tokenize(url, self.kwargs, self.protocol)
 
     def _raise_not_found_for_status(self, response: requests.Response | ResponseProxy, url: str) -> None:

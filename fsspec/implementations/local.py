@@ -197,7 +197,7 @@ class LocalFileSystem(AbstractFileSystem):
             _suggest_url(error, stripped)
             raise
         if item is None and entry["islink"] and entry["type"] == "other" and not osp.exists(stripped):
-            raise FileNotFoundError(2, "the link leads nowhere", stripped)
+            raise FileNotFoundError(2, "No such file or directory; the link leads nowhere", stripped)
         return entry
 
     @property

@@ -258,7 +258,7 @@ class MemoryFileSystem(AbstractFileSystem):
         if self._tree_at().get(path) if is_built_in(self.ls) else self.ls(path, detail=False):
             kind = OSError if path in self.pseudo_dirs else FolderNotEmptyError
             hint = "recursive=True removes all that is in it, or moves it where mv was called"
-            raise kind(errno.ENOTEMPTY, f"the folder is not empty; {hint}", path)
+            raise kind(errno.ENOTEMPTY, f"Directory not empty; {hint}", path)
         with suppress(ValueError):  # another thread was faster
             self.pseudo_dirs.remove(path)
 

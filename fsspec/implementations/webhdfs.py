@@ -103,6 +103,10 @@ class WebHDFS(ServerFileSystem):
         super().__init__(**kwargs)
         if kerberos and (token is not None or user is not None or password is not None):
             raise ValueError("kerberos=True goes without token, user and password: it says who asks")
+        if token is not None and (user is not None or proxy_to is not None):
+            raise ValueError(
+                "a delegation token goes without user and proxy_to: it says who asks, and for whom"
+            )
         if password is not None and user is None:
             raise ValueError("a password needs a user")
         self.url: str = f"{'https' if use_https else 'http'}://{host}:{port}/webhdfs/v1"

@@ -249,6 +249,19 @@ def test_what_a_program_put_in_the_module_runs_the_operations_of_a_batch(monkeyp
     assert (tmp_path / "r" / "sub" / "two").read_bytes() == b"22" and count.value == count.size > 0
 
 
+def test_a_callback_of_coroutines_is_told_of_each_and_of_no_number():
+    class Noting(Callback):
+        def set_size(self, size):
+            raise AssertionError("the size is what the caller says")
+
+    async def main():
+        count = Noting(size=30)
+        await _run_coros_in_chunks([asyncio.sleep(0) for _ in range(3)], callback=count)
+        return count.size, count.value
+
+    assert asyncio.run(main()) == (30, 3)
+
+
 def test_twins_of_a_walk_that_a_backend_overrides(fs):
     class Walker(WritableDictFileSystem):
         async def _walk(self, path, maxdepth=None, **kwargs):

@@ -15,6 +15,7 @@ from fsspec.parquet import (
     AlreadyBufferedFile,
     FastparquetEngine,
     PyarrowEngine,
+    _get_parquet_byte_ranges,
     open_parquet_file,
     open_parquet_files,
 )
@@ -177,6 +178,20 @@ def test_several_files_are_fetched_together(http_server, data, engine, m):
     assert [reading(f, engine, columns=["half"]).shape[0] for f in again] == [ROWS] * 3
     first = open_parquet_file("memory://many/*.parquet", columns=["half"], engine=engine)
     assert first.path == "/many/0.parquet"
+
+
+def test_parts_without_file_objects(data, engine, m):
+    for i in range(2):
+        m.pipe(f"/many/{i}.parquet", data)
+    paths = ["/many/1.parquet", "/many/0.parquet"]
+    parts = _get_parquet_byte_ranges(paths, m, columns=["half"], engine=engine, max_block=2**20)
+    assert list(parts) == paths
+    for f in open_parquet_files(paths, m, columns=["half"], engine=engine):
+        assert parts[f.path] == dict(f.cache.data)
+        assert all(part == data[a:b] for (a, b), part in parts[f.path].items())
+        assert sum(map(len, parts[f.path].values())) < len(data)
+    with pytest.raises(ValueError, match="no engine"):
+        _get_parquet_byte_ranges(paths, m, columns=["half"], engine="other")
 
 
 def test_a_slash_at_the_end_means_all_files_below(data, engine, m):

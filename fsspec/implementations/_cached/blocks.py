@@ -194,7 +194,7 @@ class CachingFileSystem(Cache):
         detail = {
             "original": path,
             "fn": self.hash_name(path),
-            "blocks": [],
+            "blocks": set(),
             "time": time.time(),
             "uid": uid,
             "size": entry["size"],

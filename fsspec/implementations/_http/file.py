@@ -165,7 +165,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         if whole:  # with the size that the server says, whatever the program gave
             sync(self.loop, self.async_fetch_all)
         self._reading_ahead.exact = self.cache.name == "none"
-        if fetches and type(self.cache) is BytesCache and size is not None:
+        if fetches and type(self.cache) is BytesCache and self.cache.trim and size is not None:
             self.cache = AheadCache(self.blocksize, self._fetch_range, size, self._fetch_more)
 
     @property

@@ -511,6 +511,29 @@ def test_without_a_cache_no_more_is_asked_for_than_is_read(http_server, ignores)
         assert sum(request.sent for request in asked) == 520_000
 
 
+@pytest.mark.parametrize("given_to", ["open", "filesystem"])
+def test_a_cache_that_is_not_trimmed_keeps_what_was_read(http_server, given_to):
+    http_server.files["/large"] = data = bytes(range(256)) * 400
+    options = {"cache_type": "bytes", "cache_options": {"trim": False}}
+    fs = HTTPFileSystem(skip_instance_cache=True, **(options if given_to == "filesystem" else {}))
+    with fs.open(http_server.url + "/large", block_size=1000, **(options if given_to == "open" else {})) as f:
+        assert b"".join(f.read(1000) for _ in range(20)) == data[:20_000] and not f.cache.trim
+        asked = len(http_server.requests)
+        f.seek(0)
+        assert f.read(20_000) == data[:20_000]
+        assert len(http_server.requests) == asked
+
+
+@pytest.mark.parametrize("kind", [HTTPFileSystem, http_sync.HTTPFileSystem])
+def test_a_token_of_a_url_tells_options_of_requests_apart(kind):
+    plain, other, same = (
+        kind(skip_instance_cache=True, **options) for options in ({}, {"headers": {"a": "b"}}, {})
+    )
+    token = plain.ukey("http://none.invalid/x")
+    assert token == same.ukey("http://none.invalid/x") != plain.ukey("http://none.invalid/y")
+    assert token != other.ukey("http://none.invalid/x")
+
+
 def test_blocks_of_a_stream_are_joined_as_they_come(http_server) -> None:
     import tracemalloc
 

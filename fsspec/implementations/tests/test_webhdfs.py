@@ -45,7 +45,8 @@ def test_a_url_gives_a_path_and_options():
     url = "webhdfs://me:pw@h:1/a/b/"
     assert WebHDFS._strip_protocol(url) == "/a/b"
     assert WebHDFS._get_kwargs_from_urls(url) == {"host": "h", "port": 1, "user": "me", "password": "pw"}
-    for wrong in ({"kerberos": True, "user": "me"}, {"password": "x"}):
+    who = {"user": "me"}, {"proxy_to": "x"}  # a token says these
+    for wrong in ({"kerberos": True, "user": "me"}, {"password": "x"}, *({"token": "t", **w} for w in who)):
         with pytest.raises(ValueError):
             WebHDFS("h", **wrong, skip_instance_cache=True)
 
