@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import inspect
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -107,7 +108,7 @@ def advise(
 
 def add(error: BaseException, note: str) -> None:
     """Add a note to an error that does not have it yet; none before Python 3.11, which has no notes."""
-    if hasattr(error, "add_note") and note not in getattr(error, "__notes__", ()):
+    if sys.version_info >= (3, 11) and note not in getattr(error, "__notes__", ()):
         error.add_note(note)
 
 

@@ -478,10 +478,11 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
     async def read(self, length: int | None = -1) -> bytes:
         length = -1 if length is None else int(length)
         self._fsspec_check_readable()
-        end = self.loc + length if length >= 0 else self.size  # None where that is not known
+        end = self.loc + length if length >= 0 else self.size
         if end is not None and end <= self.loc:
             return b""
-        out = await self._fetch_range(self.loc, end)
+        # "end" is None where the size is not known
+        out = await self._fetch_range(self.loc, end)  # pyright: ignore[reportArgumentType]
         check_fetched(out, self.loc, end, getattr(self, "size", None), self._fetch_range)
         out = out if end is None else out[: end - self.loc]
         self.loc += len(out)

@@ -107,6 +107,7 @@ class AllBytes(BaseCache):
     """
 
     name: ClassVar[str] = "all"
+    fetcher: Callable[[int, int | None], bytes]
 
     def __init__(
         self,

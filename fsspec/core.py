@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from fsspec import config
+from fsspec._error_notes import add
 from fsspec._files.open_file import (
     BinaryMode,
     OpenFile,
@@ -422,8 +423,8 @@ def get_fs_token_paths(
         fs = filesystem(chains[0][0][1], **_nested(chains[0]))
     except FileNotFoundError as error:
         reads_a_zip = any(protocol == "zip" and "mode" not in options for _, protocol, options in chains[0])
-        if writing and reads_a_zip and hasattr(error, "add_note"):  # Python 3.11 and later
-            error.add_note(_NEW_ZIP)
+        if writing and reads_a_zip:
+            add(error, _NEW_ZIP)
         raise
     paths = [chain[0][0] for chain in chains]
     if not several:  # what is left of "file://" is a name where the protocol is another

@@ -57,10 +57,10 @@ class DirCache(MutableMapping[str, Any]):
         self._kept_listings: dict[str, Any] = {}  # the least recently used first, where that matters
         self._expiry_times: dict[str, float] = {}  # where listings expire: the monotonic time
 
-    def _is_expired(self, path: str) -> bool:
+    def _is_expired(self, path: Any) -> bool:
         return self.listings_expiry_time is not None and self._expiry_times.get(path, 0.0) <= time.monotonic()
 
-    def _drop_listing(self, path: str) -> None:
+    def _drop_listing(self, path: Any) -> None:
         self._expiry_times.pop(path, None)
         self._kept_listings.pop(path, None)
 

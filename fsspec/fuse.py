@@ -293,8 +293,8 @@ def _seek_to(file: IO[bytes], offset: int) -> bool:
 
 def _nanoseconds(value: object, default: int) -> int:
     """A time of an entry, seconds or a `datetime.datetime`, in nanoseconds since 1970."""
-    if hasattr(value, "timestamp"):
-        value = value.timestamp()
+    if timestamp := getattr(value, "timestamp", None):
+        value = timestamp()
     return int(value * 1_000_000_000) if isinstance(value, (int, float)) else default
 
 
@@ -306,7 +306,7 @@ def run(
     foreground: bool = True,
     threads: bool = False,
     ready_file: bool = False,
-    ops_class: type[Operations] = FUSEr,
+    ops_class: Callable[..., Operations] = FUSEr,
 ) -> threading.Thread | None:
     """Mount a filesystem.
 

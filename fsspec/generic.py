@@ -105,7 +105,8 @@ def _resolve_fs(
 # asking it ------------------------------------------------------------------------
 async def maybe_await(cor: Awaitable[T] | T) -> T:
     """What an awaitable gives; anything else as it is."""
-    return await cor if inspect.isawaitable(cor) else cor
+    # what is no awaitable is a T, and a T is none
+    return await cor if inspect.isawaitable(cor) else cor  # pyright: ignore[reportReturnType]
 
 
 def _awaited_operation(name: str, shape: str = "plain") -> Callable[..., Any]:

@@ -19,7 +19,8 @@ from fsspec.spec import AbstractFileSystem
 
 if TYPE_CHECKING:
     import panel
-
+    from bokeh.server.server import Server
+    from panel.io.threads import StoppableThread
 
 try:
     import panel as pn
@@ -111,7 +112,7 @@ class SigSlot:
         finally:
             self._ignoring_events = before
 
-    def show(self, threads: bool = False) -> panel.io.server.Server | panel.io.server.StoppableThread:
+    def show(self, threads: bool = False) -> Server | StoppableThread:
         """Open it in a browser; the server that serves it is returned.
 
         Parameters
@@ -131,8 +132,8 @@ class SingleSelect(SigSlot):
         for ``panel.widgets.MultiSelect``, ``options`` above all
     """
 
-    signals: ClassVar[list[str]] = ["_selected", "selected"]
-    slots: ClassVar[list[str]] = ["set_options", "set_selection", "add", "clear", "select"]
+    signals: ClassVar[Sequence[str]] = ["_selected", "selected"]
+    slots: ClassVar[Sequence[str]] = ["set_options", "set_selection", "add", "clear", "select"]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
@@ -185,11 +186,11 @@ class FileSelector(SigSlot):
     >>> sel.open_file()
     """
 
-    signals: ClassVar[list[str]] = (
+    signals: ClassVar[Sequence[str]] = (
         "protocol_changed selection_changed directory_entered home_clicked up_clicked go_clicked"
         " filters_changed"
     ).split()
-    slots: ClassVar[list[str]] = ["set_filters", "go_home"]
+    slots: ClassVar[Sequence[str]] = ["set_filters", "go_home"]
 
     def __init__(
         self,

@@ -478,7 +478,8 @@ class FastparquetEngine:
         """The files of a dataset that metadata are of; none where they do not say."""
         if metadata.file_scheme == "simple":
             return []
-        return list(dict.fromkeys(metadata.row_group_filename(group) for group in metadata.row_groups))
+        names = map(metadata.row_group_filename, metadata.row_groups)
+        return list(dict.fromkeys(filter(None, names)))
 
     def chunks(
         self, metadata: ParquetFile, columns: list[str] | None, row_groups: list[Any] | None, filters: Any

@@ -20,6 +20,7 @@ from collections import deque
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from fsspec._error_notes import add
 from fsspec._files.buffered import AbstractBufferedFile
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
@@ -86,9 +87,9 @@ def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
     if not errors:
         return
     first = next((error for error in errors if not isinstance(error, Exception)), errors[0])
-    if commit and hasattr(first, "add_note"):  # Python 3.11 and later
+    if commit:
         more = f" and {len(dropped) - 10} others" if len(dropped) > 10 else ""
-        first.add_note(f"fsspec: the transaction did not store {', '.join(map(repr, dropped[:10]))}{more}")
+        add(first, f"fsspec: the transaction did not store {', '.join(map(repr, dropped[:10]))}{more}")
     raise first
 
 

@@ -49,11 +49,11 @@ from fsspec.exceptions import ForkError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
+    from typing_extensions import Self
 
     from fsspec._paths.types import Options
     from fsspec.spec import AbstractFileSystem
 
-_Self = TypeVar("_Self", bound="AbstractBufferedFile")
 _Read = TypeVar("_Read", bound=Callable[..., bytes])
 
 _MODES = ("ab", "rb", "wb", "xb")
@@ -114,7 +114,7 @@ class AbstractBufferedFile(io.IOBase):
     _fsspec_given_up_upload: GivenUp | None = None
     _fsspec_closed_by_transaction = False
 
-    def __new__(cls: type[_Self], *args: Any, **kwargs: Any) -> _Self:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
         # here, since not every subclass calls __init__
         own(self)
@@ -191,9 +191,10 @@ class AbstractBufferedFile(io.IOBase):
     @property
     def details(self) -> dict[str, Any]:
         """The file's entry in its filesystem; asked for once. Setting it sets the size."""
-        if self._details is None:
-            self._details = self.fs.info(self.path)
-        return self._details
+        found = self._details
+        if found is None:
+            found = self._details = self.fs.info(self.path)
+        return found
 
     @details.setter
     def details(self, value: dict[str, Any]) -> None:
@@ -256,7 +257,7 @@ class AbstractBufferedFile(io.IOBase):
         how = self.mode, self.blocksize, self.loc, self.size, self.autocommit, cache, self.kwargs
         return reopen, (self.fs, self.path, *how)
 
-    def __enter__(self: _Self) -> _Self:
+    def __enter__(self) -> Self:
         return self  # also if closed, unlike files of io: only the use of a closed file raises
 
     def __exit__(self, *args: Any) -> None:
@@ -414,7 +415,7 @@ class AbstractBufferedFile(io.IOBase):
         last = lines.pop()
         return [line + b"\n" for line in lines] + ([last] if last else [])
 
-    def __iter__(self: _Self) -> _Self:
+    def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:

@@ -63,10 +63,11 @@ def check_fetched(data: object, start: int, stop: int | None, size: int | None, 
         kind, answer = TypeError, f"{type(data).__name__}, where the content of a file is bytes"
     else:
         kind, answer = IncompleteRead, f"all {size} bytes of the file: the store ignores where a read begins"
-    owner: Any = getattr(fetcher, "__self__", None)
+    owner = getattr(fetcher, "__self__", None)
+    fs = getattr(owner, "fs", None)
     name = getattr(fetcher, "__name__", type(fetcher).__name__)
     method = name if owner is None else f"{type(owner).__name__}.{name}"
-    of = f" of {type(owner.fs).__name__}" if hasattr(owner, "fs") else ""
+    of = f" of {type(fs).__name__}" if fs is not None else ""
     where = f" of {path_of(fetcher)!r}" if path_of(fetcher) else ""
     raise kind(f"{method}{of} was asked for bytes {start}-{stop}{where}, and gave {answer}")
 

@@ -204,8 +204,8 @@ def _give_up(file: IO[bytes] | AbstractBufferedFile) -> None:
     try:
         if not isinstance(file, AbstractBufferedFile):
             file.close()  # which makes it appear only where autocommit means nothing
-        if hasattr(file, "discard"):
-            file.discard()
+        if discard := getattr(file, "discard", None):
+            discard()
     except Exception:  # of the two failures the first is what the caller has to know of
         logger.exception("%r could not be discarded", file)
     finally:

@@ -140,12 +140,13 @@ class LocalFileOpener(io.IOBase):
     def _make_buffer_at_position(self) -> None:
         if self._descriptor_number < 0:  # another thread has closed it
             raise ValueError(CLOSED)
+        attributes = vars(self)
         raw = LocalRaw(-1, "rb", self._raw_position)
         raw._known_size, raw._given_at = self.size, self._given_at
         made = io.BufferedReader(raw, BLOCK if self.size > BLOCK else 2**16)
         raw._descriptor_number = self._descriptor_number
         try:
-            is_ready = self.__dict__.setdefault("_buffered_file", made) is not made
+            is_ready = attributes.setdefault("_buffered_file", made) is not made
         except BaseException:  # an interrupt: the descriptor is closed once
             if self._buffered_file is not made:
                 raw._descriptor_number = -1
@@ -154,7 +155,7 @@ class LocalFileOpener(io.IOBase):
             raw._descriptor_number = -1
         elif type(self) is LocalFileOpener:  # call its methods directly
             for name in _DELEGATED:
-                self.__dict__[name] = getattr(made, name)
+                attributes[name] = getattr(made, name)
 
     def _after_fork_in_child(self) -> None:
         # a thread of the parent may have been reading, and the buffer's lock be held for ever:
@@ -162,7 +163,7 @@ class LocalFileOpener(io.IOBase):
         self._made_before_fork = True
         self._bare_lock = RLock()
         for name in _DELEGATED:
-            self.__dict__.pop(name, None)
+            vars(self).pop(name, None)
         f = self._buffered_file
         if f is None or f.closed:
             return
@@ -217,7 +218,7 @@ class LocalFileOpener(io.IOBase):
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes of a range, for caches; the position does not move."""
         if self.closed:
-            self.__dict__.pop("_buffered_file", None)
+            vars(self).pop("_buffered_file", None)
             self._open()
         if hasattr(os, "pread") and not self.compression:
             return os.pread(self.fileno(), end - start, start)

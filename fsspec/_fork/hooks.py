@@ -179,8 +179,10 @@ def _register_before() -> None:
         os.register_at_fork(before=_before)
         os.register_at_fork(before=_before, after_in_parent=_hooks_done, after_in_child=_hooks_done)
         for slot in signals.raised:
-            # none of it in Python code, in which the interpreter would call the handler
-            for call in (partial(sorted, slot, key=interrupt_main), slot.clear):
+            # none of it in Python code, in which the interpreter would call the handler; keys of None are
+            # not compared, as there is one at most
+            sort = partial(sorted, slot, key=interrupt_main)  # pyright: ignore[reportCallIssue]
+            for call in (sort, slot.clear):
                 os.register_at_fork(after_in_parent=call, after_in_child=call)
         _register_pending_call()
 

@@ -73,7 +73,7 @@ class _Cached(type):
 
     def __call__(self: type[T], *args: Any, **kwargs: Any) -> T:  # what checkers believe of an instance
         cls: Any = self
-        found: T | None
+        found: T  # or None
         if cls._fork_sensitive and not hooks.ready[0]:
             hooks.check()
         if config.conf or apply_config is not config.apply_config:

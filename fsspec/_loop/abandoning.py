@@ -32,6 +32,7 @@ import selectors
 import socket
 import sys
 import threading
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -208,7 +209,7 @@ def descriptors(other: asyncio.AbstractEventLoop) -> Iterator[int]:
     """The descriptors that a child is to close or cover for a loop; called before a fork."""
     if uvloops.is_uvloop(other):
         yield from uvloops.descriptors(other)
-    if not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop):
+    if not isinstance(other, BaseSelectorEventLoop):
         return
     loop: Any = other
     for one in (loop._ssock, loop._csock, getattr(loop._selector, "_selector", None)):

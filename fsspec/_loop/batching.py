@@ -41,8 +41,8 @@ def get_batch_size(nofiles: bool = False) -> int:
         number: int | None = config.conf.get("nofiles_gather_batch_size")
         return set_in_asyn("_NOFILES_DEFAULT_BATCH_SIZE", NOFILES_DEFAULT) if number is None else number
     if "gather_batch_size" in config.conf:
-        number = config.conf["gather_batch_size"]
-        return number
+        size: int = config.conf["gather_batch_size"]
+        return size
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows
@@ -232,5 +232,5 @@ async def run_coros_in_chunks(
         return await run_concurrently(waiting, start, size, return_exceptions, done)
     finally:
         for coro in waiting:  # those that were not begun
-            if hasattr(coro, "close"):  # a future has none
-                coro.close()
+            if close := getattr(coro, "close", None):  # a future has none
+                close()

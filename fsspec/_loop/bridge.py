@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from fsspec import config
 from fsspec._error_notes import advise
@@ -221,7 +221,7 @@ def _named(func: object) -> str:
     return name if owner is None else f"{name} of {owner!r}"
 
 
-def _refuse(target: asyncio.AbstractEventLoop | None, func: object, timeout: float | None) -> None:
+def _refuse(target: asyncio.AbstractEventLoop | None, func: object, timeout: float | None) -> NoReturn:
     if target is not None and is_abandoned(target):
         if timeout:
             # finalizers of backends pass a timeout, and handle its error

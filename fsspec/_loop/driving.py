@@ -239,7 +239,8 @@ async def perform_awaiting(target: object, step: Step) -> Any:
 def awaitable_of(answer: Any) -> Awaitable[Any]:
     """What a method returned as an awaitable, also if a backend's method is a plain function."""
     if hasattr(answer, "__await__") or type(answer) is GeneratorType:
-        awaitable: Awaitable[Any] = answer
+        # what types.coroutine decorates gives a generator that can be awaited
+        awaitable: Awaitable[Any] = answer  # pyright: ignore[reportAssignmentType]
         return awaitable
     return _itself(answer)
 

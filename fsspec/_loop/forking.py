@@ -25,6 +25,7 @@ import os
 import socket
 import threading
 import time
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -260,7 +261,7 @@ def _abandon_in_child() -> None:
 def _cut_off_foreign(other: asyncio.AbstractEventLoop, dead: sockets.DeadSocket) -> None:
     if uvloops.is_uvloop(other):
         uvloops.cut_off(other, dead)
-    elif not isinstance(other, asyncio.selector_events.BaseSelectorEventLoop) or other.is_closed():
+    elif not isinstance(other, BaseSelectorEventLoop) or other.is_closed():
         hooks.immortalize(other)
     elif other._thread_id in (None, threading.get_ident()):  # type: ignore[attr-defined]  # asyncio's own
         unshare(other, dead)

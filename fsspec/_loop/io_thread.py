@@ -353,7 +353,7 @@ class IOThread:
             return True
         finally:
             asyncio._set_running_loop(outer)
-            if task is not None:
+            if swap is not None and task is not None:
                 swap(outer, task)
             self._here, self.loop.resting = False, resting
 

@@ -35,8 +35,8 @@ def stringify_path(filepath: object) -> object:
     """
     if isinstance(filepath, str):
         return filepath
-    if hasattr(filepath, "__fspath__"):
-        return filepath.__fspath__()
+    if fspath := getattr(filepath, "__fspath__", None):
+        return fspath()
     return getattr(filepath, "path", filepath)
 
 

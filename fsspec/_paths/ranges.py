@@ -174,8 +174,8 @@ def per_path(
 def _listed(offsets: object, count: int) -> list[Any]:
     if type(offsets) is list:
         return offsets
-    if hasattr(offsets, "tolist"):
-        offsets = offsets.tolist()
+    if tolist := getattr(offsets, "tolist", None):
+        offsets = tolist()
     return list(offsets) if isinstance(offsets, Iterable) else [offsets] * count
 
 

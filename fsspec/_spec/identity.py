@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._error_notes import add
 from fsspec._fork import instances
 from fsspec._overriding import mark_built_in
 from fsspec._paths.urls import protocols_of
@@ -95,11 +96,10 @@ class Identity:
         try:
             instances.reconstruct(self, before)
         except Exception as error:  # an error of any kind is given a note
-            if hasattr(error, "add_note"):  # Python 3.11 and later
-                error.add_note(
-                    f"fsspec: in this forked process the {type(self).__name__} that it inherited is being"
-                    " made anew, by another call of __init__ with the same arguments"
-                )
+            note = "being made anew, by another call of __init__ with the same arguments"
+            add(
+                error, f"fsspec: in this forked process the {type(self).__name__} that it inherited is {note}"
+            )
             raise
 
     def _fsspec_is_shared(self) -> bool:

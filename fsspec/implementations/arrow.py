@@ -30,7 +30,7 @@ from fsspec.utils import get_package_version_without_import, infer_storage_optio
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import pyarrow
+    import pyarrow.fs
     from _typeshed import WriteableBuffer
 
     from fsspec._paths.types import Depth, PathOrPaths, StrPath, StrPaths, T

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextvars import copy_context
 from functools import wraps
 from operator import length_hint
@@ -51,8 +51,8 @@ _DIRECT = ("checksum created lexists modified mv sign stats touch ukey").split()
 
 
 def async_wrapper(
-    func: Callable[..., Any], obj: object | None = None, semaphore: asyncio.Semaphore | None = None
-) -> Callable[..., Any]:
+    func: Callable[..., T], obj: object | None = None, semaphore: asyncio.Semaphore | None = None
+) -> Callable[..., Coroutine[Any, Any, T]]:
     """A coroutine function that runs ``func`` in a thread.
 
     Parameters

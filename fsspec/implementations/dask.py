@@ -126,7 +126,8 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         if isinstance(self.client, str):
             self.client = distributed.Client(self.client, set_as_default=False)
         client = self.client if self.client is not None else distributed.default_client()
-        self._client_address = client.scheduler.address  # for a forked child, which cannot use this one
+        # for a forked child, which cannot use this one
+        self._client_address = getattr(client.scheduler, "address", None)
         return client
 
     def _submit_task(self, func: Callable[..., Any], *args: Any) -> distributed.Future:

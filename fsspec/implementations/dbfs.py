@@ -116,7 +116,8 @@ class DatabricksFileSystem(RestFileSystem):
             body = response.json()
         except ValueError:
             body = None
-        code = body.get("error_code") if isinstance(body, dict) else None
+        body = body if isinstance(body, dict) else {}
+        code = body.get("error_code")
         if code is None or response.status_code in (401, 403):
             super()._raise_for_response(response, path)
         kind = _KINDS.get(code)

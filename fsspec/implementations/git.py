@@ -105,7 +105,7 @@ class GitFileSystem(AbstractFileSystem):
         mode = int(pygit2.enums.FileMode.TREE)
         for part in filter(None, path.split("/")):
             if not isinstance(found, pygit2.Tree) or part not in found:
-                names = (each.name for each in (found if isinstance(found, pygit2.Tree) else ()))
+                names = (each.name or "" for each in (found if isinstance(found, pygit2.Tree) else ()))
                 place = f"commit {ref!r} of {self.repo.path}"
                 raise MissingMemberError(path, partial(where_missing, place, part, names))
             found = found[part]
@@ -116,7 +116,7 @@ class GitFileSystem(AbstractFileSystem):
     def _described_entry(found: pygit2.Object, mode: int, name: str) -> dict[str, Any]:
         kinds = {pygit2.Tree: "directory", pygit2.Blob: "file"}
         kind = next((text for cls, text in kinds.items() if isinstance(found, cls)), "other")
-        size = found.size if kind == "file" else 0
+        size = found.size if isinstance(found, pygit2.Blob) else 0
         return {"type": kind, "name": name, "hex": str(found.id), "mode": f"{mode:o}", "size": size}
 
     def ls(self, path: str, detail: bool = True, ref: str | None = None, **kwargs: Any) -> list[Any]:
@@ -124,7 +124,7 @@ class GitFileSystem(AbstractFileSystem):
         found, mode = self._find_object(path, ref)
         if isinstance(found, pygit2.Tree):
             start = path and path + "/"
-            entries = [self._described_entry(each, int(each.filemode), start + each.name) for each in found]
+            entries = [self._described_entry(o, int(o.filemode), f"{start}{o.name}") for o in found]
         else:
             entries = [self._described_entry(found, mode, path)]
         return entries if detail else [entry["name"] for entry in entries]

@@ -82,8 +82,7 @@ def custom_reader(
 
     def failed(error: BaseException) -> int:
         failures.append(error)  # C cannot pass it on
-        number: int = ffi.ARCHIVE_FATAL
-        return number
+        return ffi.ARCHIVE_FATAL
 
     def read(archive: ctypes.c_void_p, context: ctypes.c_void_p, where: ctypes.c_void_p) -> int:
         try:
@@ -229,7 +228,7 @@ def _described(entry: libarchive.entry.ArchiveEntry, name: str) -> dict[str, Any
 class _Content(io.BytesIO):
     """A member in memory."""
 
-    mode = "rb"
+    mode: str = "rb"
 
     def __init__(self, fs: AbstractFileSystem, path: str, data: bytes) -> None:
         super().__init__(data)

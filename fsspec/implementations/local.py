@@ -153,7 +153,8 @@ class LocalFileSystem(AbstractFileSystem):
         if not _WINDOWS:
             return posix.rstrip("/") or cls.root_marker
         drive, rest = osp.splitdrive(posix)
-        return drive + (rest.rstrip("/") or "/")
+        # PathOrPaths is str here
+        return drive + (rest.rstrip("/") or "/")  # pyright: ignore[reportReturnType]
 
     def unstrip_protocol(self, name: str) -> str:
         """The URL of an absolute path, by the first protocol of the class: ``file://`` of this one."""

@@ -299,7 +299,7 @@ class _Reader:
         if remote is not None:
             self.link.close_file(remote)
 
-    def _run(self, operation: Callable[[paramiko.SFTPClient], T]) -> T:
+    def _run(self, operation: Callable[[paramiko.SFTPFile], T]) -> T:
         if self.link is not self.fs._server_link:  # this process's own, where it was forked
             self.link, self._session = self.fs._server_link, None
 
@@ -453,7 +453,7 @@ class SFTPFile(SeekableWriting):
         link = self.fs._server_link
         appended = self.mode == "ab"
 
-        def operation(sftp: paramiko.SFTPClient) -> int:
+        def operation(sftp: paramiko.SFTPClient) -> int | None:
             if sftp is not self._session:
                 raise ConnectionResetError(f"the connection was lost while {self.targetpath!r} was written")
             link.forget(self._remote_file)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import smbclient
 import smbprotocol.exceptions
+from smbclient import _pool
 from smbprotocol.header import NtStatus
 
 from fsspec._fork import hooks
@@ -122,7 +123,7 @@ class SMBFileSystem(ServerFileSystem):
         if not self._has_own_connect():
             self._connect()
         else:
-            cache, key = smbclient._pool._SMB_CONNECTIONS, f"{self.host.lower()}:{self._port}"
+            cache, key = _pool._SMB_CONNECTIONS, f"{self.host.lower()}:{self._port}"
             with _overridden.get():
                 before = cache.pop(key, None)
                 try:

@@ -134,7 +134,7 @@ class FetchedCopies(PendingFileSystem):
         known: dict[str, Any],
         use: Callable[[str], object] | None = None,
         method: str = "get_file",
-    ) -> Plan:
+    ) -> PlanOf[dict[str, str | Exception]]:
         """Copy files, all at once; the local path of each, or what went wrong with it.
 
         ``use``: called with the place of each copy whose name others have as well, before it can be theirs.
@@ -231,8 +231,8 @@ class FetchedCopies(PendingFileSystem):
         self._metadata.load()
         is_there = any(fn == found for _, found in self._metadata.lookup(path, None))
         if not is_there or file_state(fn) != before:  # it may be back since
-            if hasattr(got, "close"):
-                got.close()
+            if close := getattr(got, "close", None):
+                close()
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), fn)
         return got
 

@@ -332,7 +332,7 @@ class LocalCopy(io.BufferedReader):
         self.path = fn
         hooks.register(self)
 
-    mode = "rb"
+    mode: str = "rb"
 
     @property
     def name(self) -> str:

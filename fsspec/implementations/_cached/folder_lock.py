@@ -18,7 +18,9 @@ from fsspec._fork import hooks
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]  # is asked for before use
+    _CAN_LOCK = False
+else:
+    _CAN_LOCK = True
 
 PATIENCE = 2.0
 """Seconds for which the lock of a folder is waited for."""
@@ -44,7 +46,7 @@ def locked_folder(folder: str) -> Iterator[None]:
 @contextmanager
 def _flocked(folder: str) -> Iterator[None]:
     fd, pid = -1, os.getpid()
-    if fcntl is not None:
+    if _CAN_LOCK:
         with suppress(OSError):
             fd = new_descriptor(os.open, folder, os.O_RDONLY)
     try:

@@ -151,11 +151,11 @@ def ignored_headers(validators: Iterable[str]) -> frozenset[str]:
     return frozenset(known - given)
 
 
-def is_dead_redirect(status: int, headers: Mapping[str, str], asked: Mapping[str, str]) -> bool:
+def is_dead_redirect(status: int, headers: Mapping[str, str], asked: Iterable[str]) -> bool:
     """Whether a response is a redirect without a location, whose body is not the requested file.
 
     ``headers``: of the response.
-    ``asked``: headers of the request; 304 is right for one with a condition.
+    ``asked``: names of the headers of the request; 304 is right for one with a condition.
     """
     if not 300 <= status < 400 or headers.get("Location"):
         return False
@@ -223,10 +223,10 @@ def place(
         if status == 416:
             return _unsatisfied(found, url, start)
         first, stop, total = content
-        if first == start and stop == end and stop is not None and first < stop and status == 206:
+        if first == start and stop == end and stop is not None and start < stop and status == 206:
             # the common case, exactly the requested range: no need for `_place_partial`
-            if (total is None or stop <= total) and headers.get("Content-Length") == str(stop - first):
-                return Placed(first, stop, found)
+            if (total is None or stop <= total) and headers.get("Content-Length") == str(stop - start):
+                return Placed(start, stop, found)
         return _place_partial(status, headers, url, start, end, content, found)
 
     def about(size: int | None) -> Version:

@@ -37,13 +37,14 @@ class ResponseProxy:
     @property
     def raw(self) -> StreamIO | bytes:
         """The body, as a file if the request asked for a stream."""
-        if self._body_data is None:
+        body = self._body_data
+        if body is None:
             response = self.request.response
             if hasattr(response, "to_bytes"):  # an ArrayBuffer, which only workers get
-                self._body_data = response.to_bytes()
+                body = self._body_data = response.to_bytes()
             else:  # characters of which the low byte counts
-                self._body_data = bytes(ord(char) & 0xFF for char in response)
-        return StreamIO(self._body_data) if self.stream else self._body_data
+                body = self._body_data = bytes(ord(char) & 0xFF for char in response)
+        return StreamIO(body) if self.stream else body
 
     def close(self) -> None:
         """Forget the body."""

@@ -22,7 +22,7 @@ class Request:
     status: int | None = None
 
     def __init__(
-        self, traffic: Traffic | None, method: str, url: object, headers: Mapping[str, str] | None
+        self, traffic: Traffic | None, method: str, url: object, headers: Mapping[str, str | bytes] | None
     ) -> None:
         if traffic is not None:
             traffic.requests += 1

@@ -167,9 +167,9 @@ class Sender(NamedTuple):
         """Attach to a response the counters for its body, and the names of headers to disregard."""
         if self.traffic is not None:
             self.traffic.requests += len(response.history)  # those that the session followed
-            response._traffic_counts = self.traffic
+            setattr(response, "_traffic_counts", self.traffic)
         if self.ignored_headers:
-            response._ignored_headers = self.ignored_headers
+            setattr(response, "_ignored_headers", self.ignored_headers)
 
     def _add_credentials(self, url: yarl.URL, options: Options) -> None:
         given = own_headers(options)

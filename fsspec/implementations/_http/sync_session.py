@@ -58,7 +58,10 @@ class _Idle:
         return len(self.queue)
 
 
-class HTTPConnection(connectionpool.HTTPConnectionPool.ConnectionCls):
+# urllib3 connects by other classes in a browser, so that its types name only what all of them have
+class HTTPConnection(
+    connectionpool.HTTPConnectionPool.ConnectionCls  # pyright: ignore[reportGeneralTypeIssues]
+):
     """One that is watched. The classes have the names of urllib3's, which messages show."""
 
     def _new_conn(self) -> Any:
@@ -69,7 +72,7 @@ class HTTPSConnection(connectionpool.HTTPSConnectionPool.ConnectionCls):
     """As `HTTPConnection`."""
 
     def _new_conn(self) -> Any:
-        return watch(super()._new_conn())
+        return watch(super()._new_conn())  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class HTTPConnectionPool(connectionpool.HTTPConnectionPool):

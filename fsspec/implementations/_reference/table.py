@@ -104,16 +104,15 @@ def _write_fastparquet(out: IO[bytes], table: Table, once: bool) -> None:
         "size": pandas.Series(table.size, dtype="int64"),
         "raw": pandas.Series(table.raw, dtype=object),
     }
-    fastparquet.write(
-        "refs.parq",
-        pandas.DataFrame(columns),
-        compression="ZSTD",
-        write_index=False,
-        stats=False,
-        has_nulls=["path", "raw"],
-        object_encoding={"raw": "bytes", "path": "utf8"},
-        open_with=lambda name, mode: out,
-    )
+    options: dict[str, Any] = {  # some of other types than their defaults
+        "open_with": lambda name, mode: out,
+        "compression": "ZSTD",
+        "write_index": False,
+        "stats": False,
+        "has_nulls": ["path", "raw"],
+        "object_encoding": {"raw": "bytes", "path": "utf8"},
+    }
+    fastparquet.write("refs.parq", pandas.DataFrame(columns), **options)
 
 
 def _read_pyarrow(blob: bytes) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Renderer:
             found = names[name]
             yield text[at : match.start()]
             plain = {name: value for name, value in names.items() if not callable(value)}
-            yield found(**plain) if callable(found) else str(found)
+            yield str(found(**plain) if callable(found) else found)
             at = match.end()
         yield text[at:]
 
@@ -152,12 +152,12 @@ def _check(tree: nodes.Template) -> None:
 
     for node in tree.find_all(nodes.Node):
         kind = type(node).__name__
-        if kind == "Getattr":
+        if isinstance(node, nodes.Getattr):
             allowed = node.attr == "format" and _is_format(node.node)
-        elif kind == "Call":
+        elif isinstance(node, nodes.Call):
             allowed = isinstance(node.node, (nodes.Name, nodes.Getattr))
             allowed = allowed and not node.dyn_args and not node.dyn_kwargs
-        elif kind == "Filter":
+        elif isinstance(node, nodes.Filter):
             allowed = node.name in _FILTERS and (node.name != "format" or _is_format(node.node))
         else:
             allowed = kind in _NODES

@@ -249,8 +249,9 @@ class _Pieces:
     the connection is lost, and does not exist in a forked child.
     """
 
-    def __init__(self, sftp: paramiko.SFTPClient, handle: bytes) -> None:
-        self.sftp, self.handle = sftp, handle
+    def __init__(self, sftp: paramiko.SFTPClient, handle: object) -> None:
+        self.sftp: Any = sftp  # of which private methods are used
+        self.handle = handle
         self.expected: dict[int, int] = {}  # by request number: the offset of its piece
         self.found: dict[int, bytes] = {}
         self.failed: Exception | None = None
@@ -278,10 +279,10 @@ def receive(sftp: paramiko.SFTPClient, remote: paramiko.SFTPFile, start: int, le
     begins = range(start, start + length, PACKET)
     for begin in begins:
         if len(pieces.expected) >= UNDER_WAY:
-            sftp._read_response()
+            pieces.sftp._read_response()
         pieces.ask(begin, min(PACKET, start + length - begin))
     while pieces.expected:
-        sftp._read_response()
+        pieces.sftp._read_response()
     if pieces.failed is not None:
         raise pieces.failed
     out = bytearray()

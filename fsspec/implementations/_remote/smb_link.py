@@ -24,7 +24,7 @@ from fsspec._fork import hooks, sockets
 from fsspec.implementations._remote.link import FilesLink, interrupt_in
 
 if TYPE_CHECKING:
-    import smbclient
+    from smbclient._io import SMBRawIO
 
     from fsspec._paths.types import T
 
@@ -83,7 +83,7 @@ class SMBLink(FilesLink):
             self.connections, self._connections_within = (used, own) if within else (own, {})
         return result
 
-    def is_open(self, remote: smbclient.SambaIO) -> bool:
+    def is_open(self, remote: SMBRawIO) -> bool:
         return self.remotes.get(remote) is self.connections
 
     def _is_alive(self) -> bool:
@@ -142,7 +142,7 @@ class SMBLink(FilesLink):
             self.forget(remote)
         return list(used.values())
 
-    def forget(self, remote: smbclient.SambaIO) -> None:
+    def forget(self, remote: Any) -> None:
         super().forget(remote)
         if not remote.closed:
             remote.fd = SimpleNamespace(connected=False)  # else its finalizer would warn
