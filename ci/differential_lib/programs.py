@@ -408,8 +408,8 @@ def chained(kind: str) -> Callable[[random.Random], dict[str, Any]]:
             of = "remote_protocol='s3', remote_options=options"
             begin = [ADDRESS, f"fs = fsspec.filesystem('reference', fo={references!r}, {of})"]
         else:
-            form = chance.choice(("tar", "tar:gz")) if kind == "tar" else kind
-            codec = ", compression='gzip'" if form == "tar:gz" else ""
+            form = chance.choice(("tar", "tar:xz")) if kind == "tar" else kind
+            codec = ", compression='xz'" if form == "tar:xz" else ""
             cache = chance.choice(("", "", "simplecache", "filecache", "blockcache"))
             of = "target_protocol='s3', target_options=options"
             if cache:

@@ -127,7 +127,7 @@ def described(data: bytes) -> str:
 
 def text(value: str) -> str:
     value = re.sub(r"0x[0-9a-f]{5,16}", "0x?", value)
-    value = re.sub(r"(X-Amz-(?:Date|Signature)=)\w+", r"\1?", value)
+    value = re.sub(r"\b(X-Amz-Date|X-Amz-Signature|Signature|Expires)=[^&\s]+", r"\1=?", value)
     return re.sub(r"\btmp[a-z0-9_]{8}\b", "{tmpname}", value)[:5000]
 
 
