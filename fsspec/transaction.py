@@ -186,9 +186,18 @@ class Transaction:
         hooks.check()  # in a child it has neither files nor a filesystem from then on
         try:
             if self.files:
+                self._note_changes()
                 _finish(self.files, commit)
         finally:
             self._release_fs()
+
+    def _note_changes(self) -> None:
+        """Have forgotten what was listed before the files appeared, also where the backend notes nothing."""
+        if self.fs is not None:
+            written = [f.path for f in self.files if isinstance(f, AbstractBufferedFile)]
+            places = dict.fromkeys(place for path in written for place in (path, self.fs._parent(path)))
+            noted = self.fs._invalidated_caches_in_transaction
+            noted.extend(places.keys() - set(noted))
 
     def _after_fork_in_child(self) -> None:
         if self.files:

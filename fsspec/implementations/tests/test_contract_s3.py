@@ -118,6 +118,19 @@ def test_a_new_file_that_nothing_is_written_to_leaves_the_old_one(s3_fs):
     s3_fs.rm(["contract/there", "contract/not there"])
 
 
+def test_what_was_listed_in_a_transaction_is_listed_again_after_it(s3_fs):
+    s3_fs.pipe("contract/listed/x", b"old")
+    with s3_fs.transaction:
+        for name in ("x", "new"):
+            with s3_fs.open(f"contract/listed/{name}", "wb") as f:
+                f.write(b"written")
+        assert s3_fs.ls("contract/listed", detail=False) == ["contract/listed/x"]
+    for name in ("x", "new"):
+        with s3_fs.open(f"contract/listed/{name}") as f:
+            assert f.read() == b"written"
+    s3_fs.rm("contract/listed", recursive=True)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf_32", "utf-16-le", "utf-8-sig"])
 @pytest.mark.parametrize("mode", ["w", "x"])
 def test_text_is_read_in_the_encoding_that_it_was_written_in(encoding, mode, s3_fs):
