@@ -161,7 +161,9 @@ def measured_by_info(fs: Filesystem) -> bool:
 
 def _asked(fs: Filesystem, name: str) -> Any:
     """The method that drivers call for an operation."""
-    method = getattr(fs, f"_{name}" if fs.async_impl else name)
+    method = getattr(fs, f"_{name}", None) if fs.async_impl else None
+    if method is None:  # not all have an awaitable form
+        method = getattr(fs, name)
     twin_of = mirrored(method)  # an awaitable backend that says that it is not has blocking twins
     return getattr(fs, twin_of) if twin_of else method
 

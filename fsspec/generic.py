@@ -355,12 +355,16 @@ class GenericFileSystem(AsyncFileSystem):
         urls = [url for given in (source, target) for url in ([given] if isinstance(given, str) else given)]
         within_one = len({id(self._resolve_url(url)[0]) for url in urls}) == 1
         chosen = "raise" if within_one else on_error or "ignore"
-        if not (within_one or is_from_here(copy_file_op)):  # a program's, which is given what upstream's is
+        one = self._resolve_url(urls[0])[0]
+        if replaced(one, "copy") if within_one else not is_from_here(copy_file_op):
             pairs = await drive(self, pairs_to_copy(self, source, target, False, maxdepth, kwargs, size))
-            if pairs:
-                first, second = (list(side) for side in zip(*pairs))
-                fs1, fs2 = (self._resolve_url(each[0])[0] for each in (first, second))
-                await copy_file_op(fs1, first, fs2, second, tempdir, size, on_error=chosen)
+            first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+            if within_one:
+                plain = ([self._resolve_url(url)[1] for url in side] for side in (first, second))
+                await ask(one, "copy", *plain, **kwargs)
+            elif pairs:
+                fs2 = self._resolve_url(second[0])[0]
+                await copy_file_op(one, first, fs2, second, tempdir, size, on_error=chosen)
             return
         await super()._copy(source, target, False, chosen, maxdepth, size or BATCH, **kwargs)
 

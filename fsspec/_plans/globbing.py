@@ -145,6 +145,8 @@ class Pattern:
 
 
 _compiled = lru_cache(256)(Pattern)
+_OF_ROOT = "isdir", "info", "_parent"
+"""What a program may have its own form of, besides listings."""
 
 
 def glob(
@@ -218,9 +220,10 @@ def by_steps(
     level: list[tuple[str, str, State]] = [(root, pattern.root, pattern.start)]
     deepest = pattern.depth(maxdepth)
     depth = 0
-    root_may_match = pattern.start.ends and withdirs and root
-    if root_may_match and replaced_without(fs, "isdir", "info"):
-        root_may_match = yield call("isdir", root)
+    root_may_match = pattern.start.ends and withdirs and root != ""
+    if withdirs and root and any(replaced_without(fs, name, "ls", "find", "walk") for name in _OF_ROOT):
+        root_is_folder = yield call("isdir", root)  # as of the folder that `find` begins with
+        root_may_match = root_may_match and (root_is_folder or not replaced_without(fs, "isdir", "info"))
     extra = [call("info", root)] if root_may_match else []
     while level and (deepest is None or depth < deepest):
         options = kwargs if depth else at_root

@@ -260,7 +260,8 @@ def mv(
         yield call(
             "rm", to_remove, recursive=recursive and not one_by_one and (bool(pairs) or maxdepth is None)
         )
-    elif replaced(fs, "rm"):  # it may be all that a backend of another package can do
+    elif replaced(fs, "rm") or replaced(fs, "expand_path"):
+        # it may be all that a backend of another package can do
         yield call("rm", [escape(path) for path in sorted({_without_slash(fs, a) for a, _ in moved})])
     else:
         yield from removing(fs, sorted({fs._strip_protocol(a) for a, _ in moved}), {})

@@ -336,7 +336,7 @@ class LocalFileSystem(AbstractFileSystem):
             is_file = self.isfile(path1)
             is_folder = not is_file and self.isdir(path1)
         if is_folder:
-            self.makedirs(path2, exist_ok=True)
+            self.mkdirs(path2, exist_ok=True)
         elif source is None or not is_file:
             missing = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path1)
             _suggest_url(missing, path1)

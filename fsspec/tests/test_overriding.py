@@ -29,6 +29,7 @@ from fsspec.registry import get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
 from fsspec.tests.dictfs import AsyncDictFileSystem, DictFileSystem
 from fsspec.tests.programs import run
+from fsspec.tests.wdictfs import WritableDictFileSystem
 
 
 class Swapped:
@@ -845,7 +846,7 @@ def test_blocking_forms_call_a_patched_sync(monkeypatch):
     fs.info("r/x")
     list(fs.walk("r"))
     asyn.sync_wrapper(AsyncDictFileSystem._info)(fs, "r/x")
-    assert calls[0] == calls[-1] == "_info" and "following" in calls
+    assert calls[0] == calls[-1] == "_info" and "_walk" in calls
 
 
 # servers -------------------------------------------------------------------------------
@@ -1330,3 +1331,99 @@ AbstractFileSystem.exists = own
 print(MemoryFileSystem().exists("/none"))
 """
     assert run(program).split() == ["patched", "False"]
+
+
+def counting(base, name):
+    """An instance of a subclass that has a method of its own, and what that is asked."""
+
+    def own(self, path, *args, **kwargs):
+        asked.append(path)
+        return getattr(super(Own, self), method)(path, *args, **kwargs)
+
+    asked = []
+    method = f"_{name}" if issubclass(base, AsyncFileSystem) and name[0] != "_" else name
+    Own = type("Own", (base,), {method: own, "cachable": False})
+    return Own({"r/a.txt": b"1", "r/b": b"2", "r/d/c.txt": b"3", "r/d/e": b"4"}), asked
+
+
+GLOBS = {
+    "r/*": ["r/a.txt", "r/b", "r/d"],
+    "r/*.txt": ["r/a.txt"],
+    "r/?": ["r/b", "r/d"],
+    "r/*/": ["r/d"],
+    "r/*/*.txt": ["r/d/c.txt"],
+    "r/**": ["r", "r/a.txt", "r/b", "r/d", "r/d/c.txt", "r/d/e"],
+}
+
+
+@pytest.mark.parametrize("base", [DictFileSystem, WritableDictFileSystem])
+@pytest.mark.parametrize("pattern", GLOBS)
+@pytest.mark.parametrize("name", ["isdir", "info", "_parent"])
+def test_what_glob_begins_with_is_asked_by_methods_of_a_subclass(name, pattern, base):
+    fs, asked = counting(base, name)
+    found = fs.glob(pattern)
+    assert [each.rstrip("/") for each in found] == GLOBS[pattern]
+    assert "r" in asked or base is WritableDictFileSystem and name == "_parent"
+
+
+@pytest.mark.parametrize("base", [DictFileSystem, WritableDictFileSystem])
+def test_glob_asks_a_backend_that_has_listings_as_well_nothing_more(base):
+    """Its own `isdir` is then one of many methods."""
+    above, asked = counting(base, "isdir")
+    own = {each: getattr(base, each) for each in ("ls", "_ls") if hasattr(base, each)}
+    fs = type("Below", (type(above),), own)(above.files)
+    assert fs.glob("r/*.txt") == ["r/a.txt"] and not asked
+
+
+@pytest.mark.parametrize("base", [DictFileSystem, WritableDictFileSystem])
+def test_what_was_moved_is_removed_by_an_expand_path_of_its_own(base):
+    fs, asked = counting(base, "expand_path")
+    fs.mv(["r/a.txt", "r/b"], ["new", "[b]"])
+    assert asked == [["r/a.txt", "r/b"]]
+    assert (fs.cat_file("new"), fs.cat_file("[b]"), fs.exists("r/a.txt"), fs.exists("r/b")) == (
+        b"1",
+        b"2",
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize("transfer", ["copy", "get", "put", "cp_file", "get_file", "put_file"])
+def test_local_folders_are_made_by_a_mkdirs_of_its_own(transfer, tmp_path):
+    class Own(LocalFileSystem):
+        cachable = False
+
+        def mkdirs(self, path, exist_ok=False):
+            made.append(path)
+            super().mkdirs(path, exist_ok=exist_ok)
+
+    made = []
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "a").write_bytes(b"1")
+    source, target = str(tmp_path / "from"), str(tmp_path / "to")
+    getattr(Own(), transfer)(source, target, **({} if "_" in transfer else {"recursive": True}))
+    assert made == [target] and (tmp_path / "to").is_dir()
+
+
+@pytest.mark.parametrize("base", [DictFileSystem, WritableDictFileSystem])
+@pytest.mark.parametrize(
+    "source, target, moved",
+    [
+        ("r/a.txt", "new", [("r/a.txt", "new")]),
+        ("r/*.txt", "r/d/", [("r/a.txt", "r/d/a.txt")]),
+        (["r/a.txt", "r/b"], ["x", "y"], [("r/a.txt", "x"), ("r/b", "y")]),
+    ],
+)
+def test_generic_copies_within_a_filesystem_by_its_own_copy(source, target, moved, base, monkeypatch):
+    fs, asked = counting(base, "copy")
+    monkeypatch.setitem(generic._generic_fs, "own", fs)
+
+    def url(path):
+        return [f"own://{each}" for each in path] if isinstance(path, list) else f"own://{path}"
+
+    fs.protocol = "own"
+    type(fs).protocol = "own"
+    generic.GenericFileSystem(default_method="generic").copy(url(source), url(target))
+    assert asked == [[a for a, _ in moved]]
+    for a, b in moved:
+        assert fs.cat_file(b) == fs.cat_file(a)

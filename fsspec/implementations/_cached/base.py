@@ -127,7 +127,10 @@ class Cache(ChainedFileSystem):
         self._parent = _parent_in(type(self), self.fs)  # type: ignore[assignment, method-assign]
         self._mkcache() if self._has_table else self._cache_folders.make()
         self._copy_source = Source(self.fs, self.compression if self._keeps_whole_files else None)
-        self._metadata = CacheMetadata(self._cache_folders.paths, cache_storage_mode)
+        self._read_table()
+
+    def _read_table(self) -> None:
+        self._metadata = CacheMetadata(self._cache_folders.paths, self.cache_storage_mode)
         self._metadata._copy_source = self._copy_source
         self.load_cache()
 
@@ -173,6 +176,11 @@ class Cache(ChainedFileSystem):
     def storage(self) -> list[str]:
         """The folders of the copies; the last one is written."""
         return self._settle_folders().paths
+
+    @storage.setter
+    def storage(self, paths: list[str]) -> None:
+        self._cache_folders = Folders(list(paths), self.cache_storage_mode, private=self._has_table)
+        self._read_table()
 
     def _settle_folders(self) -> Folders:
         """The folders; in a forked child with a temporary one of its own, made at the first use."""
@@ -298,6 +306,8 @@ class Cache(ChainedFileSystem):
 
     def _mkcache(self) -> None:
         """Make the folder that is written to; called before a file is put there."""
+        if not is_built_in(self._makedirs):  # a subclass's
+            self._makedirs(self.storage[-1])
         self._cache_folders.make()
 
     def save_cache(self) -> None:

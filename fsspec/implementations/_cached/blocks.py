@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
-from fsspec._overriding import default
+from fsspec._overriding import default, is_built_in
 from fsspec._paths.paths import folder_error
 from fsspec._paths.ranges import as_block_size, per_path
 from fsspec._paths.redaction import redact_url
@@ -121,6 +121,8 @@ class CachingFileSystem(Cache):
     def _open_blocks(
         self, path: str, block_size: int | None, kwargs: Options
     ) -> LocalCopy | BlockFile | IO[bytes]:
+        if not is_built_in(self._check_cache):  # a subclass's
+            self._check_cache()
         uid = self._version_uid(path) if self.check_files and self._metadata.has(path) else None
         f = self._open_kept(path, uid, kwargs, block_size)
         if f is None:

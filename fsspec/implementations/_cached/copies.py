@@ -147,7 +147,10 @@ class FetchedCopies(PendingFileSystem):
                     os.path.exists, self._checked_copies(path, known.get(path)) if path not in out else ()
                 )
                 out.update((path, fn) for fn in list(there)[:1])
-        unknown = [p for p in paths if p not in known and p not in out] if self._has_table else []
+        of_each = (
+            self._has_table or method == "get" and replaced_without(self.fs, "ukey", "info", "ls", method)
+        )
+        unknown = [p for p in paths if p not in known and p not in out] if of_each else []
         if unknown:
             # asked before: if a file changes meanwhile its copy is fetched again, and not kept for new
             known = {**known, **dict(zip(unknown, (yield from self._version_uids(unknown))))}

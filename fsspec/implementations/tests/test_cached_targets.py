@@ -164,3 +164,45 @@ def test_second_names_are_those_that_a_program_has_given_the_target(name, cls, m
     if name in ("cp", "move", "rename"):
         getattr(plain, name)("/n", "/again")
         assert plain.cat("/again") == b"new" and len(calls) == 1
+
+
+@pytest.mark.parametrize("cls", EVERY)
+@pytest.mark.parametrize("name", ["_makedirs", "_mkcache", "_check_cache", "_check_file"])
+def test_a_cache_uses_what_a_subclass_has_in_the_place_of_its_own_method(cls, name, base, tmp_path):
+    def own(self, *args, **kwargs):
+        calls.append(args)
+        found = getattr(super(Own, self), name)(*args, **kwargs)
+        if hasattr(found, "close"):  # of an awaitable target
+            found.close()
+        return found
+
+    calls = []
+    Own = type("Own", (cls,), {name: own})
+    fs = Own(fs=base(FILES), cache_storage=str(tmp_path))
+    calls.clear()
+    with fs.open("r/a", "rb") as f:
+        assert f.read() == b"first"
+    assert calls
+    if name == "_makedirs":
+        assert set(calls) == {(str(tmp_path),)}
+
+
+@pytest.mark.parametrize("cls", WHOLE)
+def test_several_files_are_read_after_a_ukey_of_its_own(cls, tmp_path):
+    target, calls = noting(DictFileSystem, "ukey")
+    fs = cls(fs=target, cache_storage=str(tmp_path))
+    assert fs.cat(["r/a", "r/b"]) == {"r/a": b"first", "r/b": b"second"}
+    assert sorted(calls) == [("r/a",), ("r/b",)]
+
+
+@pytest.mark.parametrize("cls", EVERY)
+def test_the_folders_of_a_cache_can_be_set(cls, base, tmp_path):
+    fs = cls(fs=base(FILES), cache_storage=str(tmp_path / "old"))
+    fs.open("r/a", "rb").close()
+    fs.storage = [str(tmp_path / "new")]
+    assert fs.storage == [str(tmp_path / "new")]
+    with fs.open("r/b", "rb") as f:
+        assert f.read() == b"second"
+    fs.save_cache()
+    again = cls(fs=base(FILES), cache_storage=str(tmp_path / "new"))
+    assert again._check_file("r/b") and not again._check_file("r/a")
