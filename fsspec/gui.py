@@ -216,9 +216,9 @@ class FileSelector(SigSlot):
             pn.widgets.Select, "protocol", options=protocols, value=self.init_protocol
         )
         self.url: Any = _labelled(
-            pn.widgets.TextInput, "path", value=self.init_url, sizing_mode="stretch_width"
+            pn.widgets.TextInput, "url", value=self.init_url, sizing_mode="stretch_width"
         )
-        self.kwargs: Any = _labelled(pn.widgets.TextInput, "options", value=self.init_kwargs)
+        self.kwargs: Any = _labelled(pn.widgets.TextInput, "kwargs", value=self.init_kwargs)
         self.home: Any = _labelled(pn.widgets.Button, "Home", width=60, align="end")
         self.up: Any = _labelled(pn.widgets.Button, "Up", width=45, align="end")
         self.go: Any = _labelled(pn.widgets.Button, "Go", width=45, align="end")

@@ -107,8 +107,6 @@ class DatabricksFileSystem(RestFileSystem):
     def _answer_of(self, name: str, about: str, method: str, body: dict[str, Any]) -> dict[str, Any]:
         base = self.instance if "://" in self.instance else f"https://{self.instance}"
         url = f"{base.rstrip('/')}/api/2.0/dbfs/{name}"
-        if method == "GET":
-            return self._request_json(method, url, about, params=body)
         return self._request_json(method, url, about, json=body)
 
     def _raise_for_response(self, response: requests.Response, path: str) -> NoReturn:

@@ -33,6 +33,12 @@ def test_folders_are_listed_before_files(selector):
     assert FileSelector("memory:///r", ignore=[r"\."], filters=["csv"]).main.panel.options.values()
 
 
+def test_fields_are_named_for_what_they_hold(selector):
+    shown_as = str(selector.panel)
+    for field, name in ((selector.protocol, "protocol"), (selector.kwargs, "kwargs"), (selector.url, "url")):
+        assert field.name == name and f"name='{name}'" in shown_as
+
+
 def test_filters_choose_what_is_listed(tree):
     selector = FileSelector("memory:///r", filters=["txt", "csv"], ignore=[r"\."])
     assert shown(selector) == ["sub", "a.txt", "b.csv"]

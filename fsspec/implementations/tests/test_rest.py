@@ -1,5 +1,6 @@
 """GitHub, gists, Jupyter and DBFS, by services that speak as these do."""
 
+import json
 import os
 import pickle
 
@@ -474,6 +475,17 @@ def test_a_derived_class_of_dbfs_sends_each_request(databricks_server):
     assert {("post", name) for name in ("create", "add-block", "close", "mkdirs", "delete")} <= ours
     assert fs.find("/sub") and not fs.exists("/newer")
     fs.session.close()
+
+
+def test_what_dbfs_is_asked_for_is_in_the_body(databricks_server):
+    """Also of GET, as upstream has it, so that recorded answers are found by their URLs."""
+    fs, asked = make("dbfs", databricks_server), []
+    fs.session.hooks["response"].append(lambda response, **options: asked.append(response.request))
+    assert fs.cat_file("/a.txt") == b"alpha" and fs.ls("/sub", detail=False) == ["/sub/b.bin", "/sub/deep"]
+    fs.session.close()
+    assert {request.method for request in asked} == {"GET"}
+    assert not any("?" in request.url for request in asked)
+    assert {json.loads(request.body)["path"] for request in asked} == {"/a.txt", "/sub"}
 
 
 def test_a_file_of_dbfs_that_is_discarded_while_it_is_open_leaves_nothing(databricks_server):
