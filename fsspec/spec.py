@@ -30,6 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._files.decoding import reading_layer
+from fsspec._files.lacking import no_coroutine
 from fsspec._files.open_file import get_compression
 from fsspec._fork.class_facts import is_ours
 from fsspec._fork.foreign_files import adopt
@@ -212,7 +213,8 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         FileNotFoundError
             where there is nothing of that name
         """
-        raise NotImplementedError(f"{type(self).__name__} cannot list: it has no ls of its own")
+        why = no_coroutine(self, "ls") or "it has no ls of its own"
+        raise NotImplementedError(f"{type(self).__name__} cannot list: {why}")
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget what is remembered of listings.

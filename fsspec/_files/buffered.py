@@ -24,7 +24,7 @@ import io
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from fsspec._files.lacking import is_asked_by_itself, lacking, refuse_loss
+from fsspec._files.lacking import is_asked_by_itself, lacking, refuse_endless, refuse_loss
 from fsspec._files.uploading import (
     GivenUp,
     check_writable,
@@ -522,8 +522,10 @@ class AbstractBufferedFile(io.IOBase):
         if not self._fsspec_is_piped():
             refuse_loss(self)
             return None
-        if final and self.autocommit:
-            self._fsspec_pipe_buffer()
+        if final:
+            refuse_endless(self, pipe_buffer)
+            if self.autocommit:
+                self._fsspec_pipe_buffer()
         return False
 
     def _fsspec_is_piped(self) -> bool:

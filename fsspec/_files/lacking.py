@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import is_from_here
@@ -18,9 +20,19 @@ if TYPE_CHECKING:
     from fsspec._files.buffered import AbstractBufferedFile
 
 
+def no_coroutine(fs: object, name: str) -> str:
+    """What is wrong where an awaitable backend has an operation as a plain method; else empty."""
+    method = getattr(type(fs), f"_{name}", None) if getattr(fs, "async_impl", False) else None
+    if method is None or iscoroutinefunction(method) or isasyncgenfunction(method):
+        return ""
+    return f"{type(fs).__name__}._{name} is there, but is no coroutine function: write `async def _{name}`"
+
+
 def lacking(file: AbstractBufferedFile, act: str, method: str, whole: str) -> NotImplementedError:
     """That a backend has no ``method`` of its files, nor one for ``whole`` files, to ``act`` with."""
     fs = type(file.fs).__name__
+    if plain := no_coroutine(file.fs, whole):
+        return NotImplementedError(f"{fs} cannot {act} {redact_url(file.path)!r}: {plain}")
     whole = f"_{whole}" if getattr(file.fs, "async_impl", False) else whole
     return NotImplementedError(
         f"{fs} cannot {act} {redact_url(file.path)!r}: what its _open returns, {type(file).__name__}, has no"
@@ -40,14 +52,29 @@ def refuse_loss(file: AbstractBufferedFile) -> None:
             raise lacking(file, "write", "_upload_chunk", "pipe_file")
 
 
-def is_asked_by_itself(file: AbstractBufferedFile) -> bool:
-    """Whether the method that calls this waits further up for the same of this file, since each opens the
-    file that it reads."""
+def refuse_endless(file: AbstractBufferedFile, pipe: Callable[..., Any]) -> None:
+    """Raise NotImplementedError where the ``pipe_file`` by which ``pipe`` writes a file opened this one.
+
+    Else it would be called by this one again, and so on, in a transaction without an end.
+    """
+    if is_asked_by_itself(file, pipe):
+        fs = type(file.fs).__name__
+        why = no_coroutine(file.fs, "pipe_file") or (
+            f"its pipe_file opens the file to write it, and what its _open returns, {type(file).__name__},"
+            " has no _upload_chunk of its own"
+        )
+        raise NotImplementedError(f"{fs} cannot write {redact_url(file.path)!r}: {why}")
+
+
+def is_asked_by_itself(file: AbstractBufferedFile, method: Callable[..., Any] | None = None) -> bool:
+    """Whether ``method``, by default the one that calls this, waits further up for the same of this file,
+    since each opens the file that it reads or writes."""
     caller = sys._getframe(1)
+    code = caller.f_code if method is None else method.__code__
     frame: Any = caller.f_back
     while frame is not None:
-        if frame.f_code is caller.f_code:
-            outer = frame.f_locals["self"]
+        if frame.f_code is code:
+            outer = frame.f_locals[code.co_varnames[0]]
             if outer.fs is file.fs and outer.path == file.path:
                 return True
         frame = frame.f_back

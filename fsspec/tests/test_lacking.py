@@ -1,5 +1,6 @@
 """What the class of a backend lacks is told by an error that names the method to write."""
 
+import contextlib
 import io
 
 import pytest
@@ -93,6 +94,57 @@ def test_an_awaitable_backend_is_told_of_its_own_method():
     with pytest.raises(NotImplementedError, match=r"BareAsync cannot write 'n'.* no _pipe_file$"):
         with BareAsync().open("n", "wb") as f:
             f.write(b"1")
+
+
+@pytest.mark.parametrize("transaction", [False, True])
+def test_a_pipe_file_that_opens_the_file_it_is_to_write_is_no_endless_loop(transaction):
+    class Opening(Bare):
+        def pipe_file(self, path, value, mode="overwrite", **kwargs):
+            with self.open(path, "wb") as f:
+                f.write(value)
+
+    class Plain(BareAsync):
+        def _pipe_file(self, path, value, mode="overwrite", **kwargs):
+            """No coroutine: `pipe_file` is that of the base class, which opens the file."""
+
+    for fs, match in (
+        (Opening(), r"Opening cannot write 'n': its pipe_file opens .* has no _upload_chunk"),
+        (Plain(), "Plain cannot write 'n': Plain._pipe_file is there, but is no coroutine function"),
+    ):
+        with pytest.raises(NotImplementedError, match=match):
+            with fs.transaction if transaction else contextlib.nullcontext():
+                with fs.open("n", "wb") as f:
+                    f.write(b"1")
+        assert not fs._intrans
+
+
+def test_a_pipe_file_that_opens_another_file_is_no_loop():
+    stored = {}
+
+    class Both(Bare):
+        def pipe_file(self, path, value, mode="overwrite", **kwargs):
+            stored[path] = value
+            if path != "log":
+                with self.open("log", "wb") as f:
+                    f.write(path.encode())
+
+    with Both().open("n", "wb") as f:
+        f.write(b"1")
+    assert stored == {"n": b"1", "log": b"n"}
+
+
+def test_a_method_that_is_no_coroutine_is_said_to_be_none():
+    class Plain(BareAsync):
+        def _cat_file(self, path, start=None, end=None, **kwargs):
+            return b"abc"
+
+        def _ls(self, path, detail=True, **kwargs):
+            return []
+
+    with pytest.raises(NotImplementedError, match="Plain._cat_file is there, but is no coroutine function"):
+        Plain().open("a").read()
+    with pytest.raises(NotImplementedError, match="Plain._ls is there, but is no coroutine function"):
+        Plain().ls("")
 
 
 def test_nothing_written_is_no_loss():
