@@ -11,7 +11,7 @@ operation, so that a forked child has nothing of it; for the bytes, see `_archiv
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from ctypes import POINTER, c_void_p, cast, create_string_buffer
 from itertools import islice
@@ -241,6 +241,12 @@ class _Content(io.BytesIO):
 
     def write(self, data: ReadableBuffer) -> int:
         raise io.UnsupportedOperation(f"{self.path!r} is open for reading")
+
+    def writelines(self, lines: Iterable[ReadableBuffer]) -> None:
+        self.write(b"")
+
+    def truncate(self, size: int | None = None) -> int:
+        return self.write(b"")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return reopened, (self.fs, self.path, self.tell())

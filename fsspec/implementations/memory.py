@@ -23,6 +23,8 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _typeshed import ReadableBuffer
 
     from fsspec._paths.types import Depth, Found, Options, PathOrPaths, StrPaths
@@ -500,6 +502,12 @@ class _Reader(MemoryFile):
         import io
 
         raise io.UnsupportedOperation(f"{self.path!r} is open for reading")
+
+    def writelines(self, lines: Iterable[ReadableBuffer]) -> None:
+        self.write(b"")
+
+    def truncate(self, size: int | None = None) -> int:
+        return self.write(b"")
 
     def close(self) -> None:
         BytesIO.close(self)

@@ -41,8 +41,9 @@ def test_listings_and_reading(path):
     f = fs.open("top")
     assert f.seek(4) == 4 and f.size == 10 and not f.writable()
     assert pickle.loads(pickle.dumps(f)).read() == f.read() == b"456789"
-    with pytest.raises(OSError, match="reading"):
-        f.write(b"x")
+    for method, value in (("write", b"x"), ("writelines", [b"x"]), ("truncate", 2)):
+        with pytest.raises(OSError, match="reading"):
+            getattr(f, method)(value)
 
 
 @pytest.mark.parametrize("kind", ["gnutar", "zip", "cpio"])
