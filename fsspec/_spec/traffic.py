@@ -15,7 +15,7 @@ class Traffic:
 
     ``requests``: sent, each redirect and each retry included.
     ``retries``: requests made again because the one before failed.
-    ``bytes``: of the bodies of answers, as they were read.
+    ``bytes``: of the bodies of answers, as they arrived.
     ``hits``, ``misses``: of a cache on disk: uses of files whose copy was there, and of files that were not.
     """
 

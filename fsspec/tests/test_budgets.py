@@ -291,6 +291,21 @@ def test_work_over_http_stays_within_its_budget(name: str, http_server: HTTPServ
     assert sum(request.sent for request in seen if request.method == "GET") <= size
 
 
+@pytest.mark.parametrize("kind", sorted({*READS} - {"bytes", "all", "adaptive"}))
+@pytest.mark.parametrize("size", [100, 2**20])
+def test_a_cache_asks_for_little_beyond_what_a_reader_in_order_takes(
+    kind: str, size: int, http_server: HTTPServer
+) -> None:
+    """All of an answer that a system can buffer is sent, also where the reader stops."""
+    http_server.files["/large"] = DATA * 8
+    fs = fsspec.filesystem("http", skip_instance_cache=True)
+    with fs.open(f"{http_server.url}/large", "rb", block_size=BLOCK, cache_type=kind) as file:
+        got = b"".join(file.read(min(size, 10_000)) for _ in range(0, size, 10_000))
+    assert (DATA * 8).startswith(got)
+    last = max(int((request.range or "-0").rpartition("-")[2]) for request in http_server.requests)
+    assert last < len(got) + 2 * BLOCK + 2**17
+
+
 def read_one(fs: Any, members: dict[str, bytes]) -> None:
     name = sorted(members)[len(members) // 2]
     assert fs.cat_file(name) == members[name]

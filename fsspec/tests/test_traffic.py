@@ -1,13 +1,16 @@
 """What filesystems count and log of their requests."""
 
+import asyncio
 import logging
 import os
+import time
 from importlib import import_module
 
 import pytest
 
 import fsspec
 import fsspec.caching
+from fsspec.asyn import sync
 from fsspec.tests.programs import run
 
 pytest.importorskip("aiohttp")
@@ -36,6 +39,18 @@ def test_requests_bytes_and_retries_are_counted(module, http_server):
         assert len(file.read()) == 10_000
     assert fs.stats()["bytes"] == 20_003
     assert fs.stats()["requests"] == len(http_server.requests)
+
+
+def test_bytes_that_arrived_and_were_not_read_are_counted(http_server):
+    http_server.files["/a"] = bytes(20_000)
+    fs = made("http")
+    with fs.open(http_server.url + "/a", block_size=0) as file:
+        assert len(file.read(10)) == 10
+        until = time.monotonic() + 60
+        while not file.r.content.is_eof() and time.monotonic() < until:
+            time.sleep(0.001)
+    sync(fs.loop, asyncio.sleep, 0)  # the response is closed on the event loop
+    assert fs.stats()["bytes"] == 20_000
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -3,6 +3,8 @@
 Each fetch of a file comes through its `ReadAhead`.  One that begins where the last ended
 makes a *run*; from the second on, one request for the rest of the file is made and its
 response is read as the reader goes on, held back by flow control while nobody reads.
+Where a cache decides what is fetched, the request ends a little after that, since all
+that a system buffers of a response is sent in vain if the reader stops.
 Any other fetch asks for what is wanted and little more.  A stream that was given up
 early makes the next one start later.
 
@@ -47,6 +49,10 @@ MIN_READ = 2**14
 """Bytes requested at least, if a read is smaller."""
 GAP = 2**16
 """Bytes of a stream that are skipped rather than starting a new request."""
+WINDOW = 2**17
+"""Bytes requested at least beyond what a cache asks for in order, if that many of its fetches fit."""
+SHARE = 32
+"""The part of what was read in order that is requested beyond, if it is more than `WINDOW`."""
 MAX_READ_AHEAD = 2**20
 """Bytes taken from a stream at a time, so that a reader seldom has to wait for the loop."""
 STREAMS = 24
@@ -72,15 +78,15 @@ class ReadAhead:
     """
 
     __slots__ = (
-        "_file", "_next", "_open_streams", "_patience", "_run", "_waited", "exact", "several", "slow",
-        "splits", "stream", "version",
+        "_file", "_next", "_open_streams", "_patience", "_run", "_run_from", "_waited", "exact", "several",
+        "slow", "splits", "stream", "version",
     )  # fmt: skip
 
     def __init__(self, file: HTTPFile, streams: weakref.WeakSet[BodyStream]) -> None:
         self._file = file
         self._open_streams = streams
         self._next: int | None = None
-        self._run = 0
+        self._run = self._run_from = 0
         self._patience = 1
         self._waited = 0.0
         self.several = self.splits = self.exact = False
@@ -97,6 +103,8 @@ class ReadAhead:
         most = None if run is not None else end - start
         if run is None:
             run = self._run = self._run + 1 if start == self._next else 0
+            if not run:
+                self._run_from = start
         self._next = end
         # removed while in use: concurrent fetches of other threads make their own requests
         stream, self.stream = self.stream, None
@@ -116,16 +124,22 @@ class ReadAhead:
         """As `fetch`, by a new request."""
         if run >= self._patience and not self.exact:
             size = self._file.size
+            stop = size if most is None or size is None else min(size, end + self._window(start, most))
             if (
-                size is None or size - start > max(end - start, MAX_READ_AHEAD)
+                stop is None or stop - start > (most or max(end - start, MAX_READ_AHEAD))
             ) and await self._may_open_stream():
-                return await self._begun(start, end, most)
+                return await self._begun(start, end, most, stop)
             if most is None and size is not None:
                 end = min(size, end + min(self._file.blocksize, MAX_READ_AHEAD, (end - start) << min(run, 6)))
         began = time.monotonic()
         data = await self.exactly(start, end)
         self._judge_speed(len(data), time.monotonic() - began)
         return [data]
+
+    def _window(self, start: int, length: int) -> int:
+        """How many bytes to request beyond a fetch in order of ``length`` bytes: for whole fetches."""
+        most = max(WINDOW, (start - self._run_from) // SHARE)
+        return most - most % length
 
     def _judge_speed(self, size: int, seconds: float) -> None:
         """Note whether the connection is slow: ``size`` bytes arrived while ``seconds`` were waited."""
@@ -150,10 +164,11 @@ class ReadAhead:
                 self._waited += time.monotonic() - began
                 if stream.done:
                     self._judge_speed(stream.delivered, self._waited)
-                size = self._file.size
-                if sum(map(len, parts)) >= least or size is not None and stream.position >= size:
-                    self._keep(stream)
-                    return parts
+                end, size = start + least, self._file.size
+                if stream.position < end and (size is None or stream.position < size):  # it was for less
+                    parts.append(await self.exactly(stream.position, end))
+                self._keep(stream)
+                return parts
         elif stream.delivered < MAX_READ_AHEAD:
             self._patience = min(8, self._patience * 2)
         stream.close()
@@ -206,8 +221,8 @@ class ReadAhead:
             raise RangesIgnoredError(self._file.url)
         return response, at
 
-    async def _begun(self, start: int, end: int, most: int | None) -> list[bytes]:
-        stop, began = self._file.size, time.monotonic()
+    async def _begun(self, start: int, end: int, most: int | None, stop: Any) -> list[bytes]:
+        began = time.monotonic()
         if self.several and self.slow is None:  # as much as is needed to measure the rate
             stop = min(stop, max(end, start + PROBE))
         response, at = await self._range(start, stop)

@@ -180,21 +180,25 @@ async def read_body(
                 raise
     except aiohttp.ClientPayloadError as error:
         raise _broken(url, error) from error
-    _count(response, len(data))
+    _count(response)
     return data
 
 
 async def give_up(response: aiohttp.ClientResponse) -> None:
     """Release a response that was not read to its end, as leaving ``async with response`` does."""
+    _count(response)
     response.release()
     await response.wait_for_close()
 
 
-def _count(response: aiohttp.ClientResponse, size: int) -> None:
-    """Add bytes that were read of a body to what the filesystem counts."""
+def _count(response: aiohttp.ClientResponse) -> None:
+    """Add the bytes of a body that have arrived since the last call to what the filesystem counts, read or
+    not."""
     traffic = getattr(response, "_traffic_counts", None)
     if traffic is not None:
-        traffic.bytes += size
+        arrived = getattr(response.content, "total_bytes", 0)  # not in the empty ones of old versions
+        traffic.bytes += arrived - getattr(response, "_counted_bytes", 0)
+        response._counted_bytes = arrived
 
 
 def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
@@ -365,7 +369,7 @@ class Body:
         finally:
             self.position += got
             self.delivered += got
-            _count(self.response, got)
+            _count(self.response)
         self.done = not self._surplus and content.at_eof()
 
     async def skip(self, count: int) -> None:
@@ -405,10 +409,11 @@ class BodyStream(Body):
 
 def _release(loop: asyncio.AbstractEventLoop, response: aiohttp.ClientResponse) -> None:
     if asyncio._get_running_loop() is loop:
+        _count(response)
         response.close()
     elif not response.closed:
         with suppress(RuntimeError):  # the loop is closed, and with it its transports
-            loop.call_soon_threadsafe(response.close)
+            loop.call_soon_threadsafe(_release, loop, response)
 
 
 # requests -------------------------------------------------------------------------
