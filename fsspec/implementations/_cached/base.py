@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -115,6 +116,8 @@ class Cache(ChainedFileSystem):
         self._shared_reads: dict[str, Any] = {}  # files that awaiting callers are reading, see ranges
         self._arrived_files: list[Any] = []  # whole files not entered in the table yet, see ranges
         self._changed_here: set[str] = set()  # paths whose copies in read-only folders are out of date
+        self._open_writers: dict[str, tuple[weakref.ref[Any], bool]] = {}  # and if in a transaction
+        self._read_meanwhile: set[str] = set()  # paths that were read while they were written
         self._traffic_counts = Traffic()
         self._local_fs = filesystem("file")
         self.async_impl: bool = is_awaitable(self.fs)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._files.decoding import reading_layer
@@ -111,12 +113,41 @@ class CachingFileSystem(Cache):
             kwargs.update(block_size=block_size, autocommit=autocommit, cache_options=cache_options)
             opened = self.fs._fsspec_opened_file(path, mode, kwargs)
             self._drop_copies([path])  # the target has opened it
+            self._note_writer(path, opened)
             return opened
         for name in (*FOR_READING, "batch_size"):  # batch_size is for several files
             kwargs.pop(name, None)
         f = self._open_blocks(path, block_size, kwargs)
         codec = get_compression(path, self.compression)
         return f if codec is None else reading_layer(compr[codec], f, path)
+
+    def _note_writer(self, path: str, file: Any) -> None:
+        """Know a file that is written, as long as it exists. Some have no ``autocommit``: those are on the
+        target at once, or as a transaction ends."""
+        writers = self._open_writers
+
+        def forget(gone: weakref.ref[Any]) -> None:
+            if writers.get(path, (None,))[0] is gone:
+                del writers[path]
+
+        with suppress(TypeError):  # its class does not support weak references
+            writers[path] = weakref.ref(file, forget), self._intrans
+
+    def _drop_what_is_written(self, path: str) -> None:
+        """Drop a copy that was read while the file was being written, before the end or since then."""
+        reference, in_transaction = self._open_writers.get(path, (None, False))
+        file: Any = None if reference is None else reference()
+        if in_transaction:
+            written = not self._intrans
+        else:
+            written = not hasattr(file, "autocommit") or file.autocommit and file.closed
+        if path in self._read_meanwhile or not written:
+            self._drop_copies([path])
+        if written:
+            self._open_writers.pop(path, None)
+            self._read_meanwhile.discard(path)
+        else:
+            self._read_meanwhile.add(path)
 
     def _open_blocks(
         self, path: str, block_size: int | None, kwargs: Options
@@ -141,6 +172,8 @@ class CachingFileSystem(Cache):
         """Open the copy of a file, whole or in part; None if there is none that can be used. ``uid``: the
         version on the target, if it is to be checked."""
         self._settle_folders()
+        if self._open_writers or self._read_meanwhile:
+            self._drop_what_is_written(path)
         with self._metadata.alone():
             self._metadata.load()
             found = self._usable_entry(path, uid)

@@ -202,7 +202,8 @@ OVERRIDABLE = frozenset(
 
 OF_INSTANCES = (
     "_arrived_files _cache_folders _cache_limits _changed_here _copy_source _local_fs _made_for"
-    " _partial_names _shared_reads _traffic_counts __dict__ storage stats reset_loop".split()
+    " _open_writers _partial_names _read_meanwhile"
+    " _shared_reads _traffic_counts __dict__ storage stats reset_loop".split()
 )
 """Instance attributes, and public names that only this package has."""
 

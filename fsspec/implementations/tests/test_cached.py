@@ -516,6 +516,39 @@ def test_changes_through_the_cache_let_copies_go(kind, tmp_path):
     memory.rm(root, recursive=True)
 
 
+@pytest.mark.parametrize(
+    "how", ["writes", "appends", "commits", "in a transaction", "pipes in a transaction"]
+)
+@pytest.mark.parametrize("protocol", ["file", "memory"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_what_is_read_while_it_is_written_is_read_again_afterwards(kind, protocol, how, m, tmp_path):
+    target, path = fsspec.filesystem(protocol), f"{tmp_path}/x"
+    target.pipe(path, b"old")
+    cache = make(kind, target, tmp_path)
+    for new in (b"first", b"second"):
+        if "transaction" in how:
+            cache.start_transaction()
+        if how.startswith("pipes"):
+            cache.pipe(path, new)
+        else:
+            options = {"autocommit": False} if how == "commits" else {}
+            f = cache.open(path, "ab" if how == "appends" else "wb", **options)
+            f.write(new)
+            cache.cat(path)
+            f.close()
+        cache.cat(path)
+        if how == "commits" and hasattr(f, "commit"):
+            f.commit()
+        if "transaction" in how:
+            cache.end_transaction()
+        assert cache.cat(path) == target.cat(path) and target.cat(path).endswith(new)
+    cache.cat(path)
+    hits = cache.stats()["hits"]
+    assert cache.cat(path) == target.cat(path)
+    if how != "commits":  # whether the program has committed is not known
+        assert cache.stats()["hits"] == hits + 1  # its copy is used as that of any other file
+
+
 @pytest.mark.parametrize("kind", ["filecache", "blockcache"])
 def test_what_is_below_a_folder_that_goes_is_dropped(kind, tmp_path):
     memory = fsspec.filesystem("memory", skip_instance_cache=True)
