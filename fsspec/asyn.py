@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 try:
     from resource import error as ResourceError
 except ImportError:  # Windows
-    ResourceError = OSError  # type: ignore[misc]  # a class there, and a name for it here
+    from builtins import OSError as ResourceError
 
 
 __all__ = [

@@ -28,11 +28,11 @@ import fsspec
 
 try:
     from fsspec import config
-except Exception as error:
+except Exception as _error:
     # a file of the configuration: nothing of fsspec can be imported before it is mended
     if __name__ != "__main__":
         raise
-    sys.exit(f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {error}\n")
+    sys.exit(f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {_error}\n")
 from fsspec._checks.lockfiles import is_kept_by_uv, is_synced_by_uv, wrong_in_project
 from fsspec._checks.report import argument, json_options, printable, run_command, with_notes
 from fsspec._fork import hooks

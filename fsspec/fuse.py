@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 try:
     from fuse import FUSE, FuseOSError, LoggingMixIn, Operations
-except ImportError as error:
-    raise type(error)(
-        "fsspec.fuse needs the package fusepy: pip install 'fsspec[fuse]'", name=error.name
-    ) from error
-except OSError as error:  # the package is there, what it stands on is not
-    raise ImportError(f"fusepy needs the library libfuse 2 (libfuse2, fuse-libs): {error}") from error
+except ImportError as _error:
+    raise type(_error)(
+        "fsspec.fuse needs the package fusepy: pip install 'fsspec[fuse]'", name=_error.name
+    ) from _error
+except OSError as _error:  # the package is there, what it stands on is not
+    raise ImportError(f"fusepy needs the library libfuse 2 (libfuse2, fuse-libs): {_error}") from _error
 
 __all__ = ["FUSEr", "main", "run"]
 

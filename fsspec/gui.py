@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 try:
     import panel as pn
-except ImportError as error:
-    raise type(error)(
-        "fsspec.gui needs the package panel: pip install 'fsspec[gui]'", name=error.name
-    ) from error
+except ImportError as _error:
+    raise type(_error)(
+        "fsspec.gui needs the package panel: pip install 'fsspec[gui]'", name=_error.name
+    ) from _error
 
 from fsspec.core import OpenFile, split_protocol
 from fsspec.registry import available_protocols, filesystem

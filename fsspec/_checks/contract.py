@@ -339,7 +339,7 @@ def cell(job: Job, name: str) -> str:
     return f"{output}\n{advise(output, cls, job.outside, blamed)}"
 
 
-def _same(before: Any, after: Any) -> None:
+def _same(before: object, after: object) -> None:
     assert before == after, f"position, or size in the store, was {before!r}; a child made it {after!r}"
 
 

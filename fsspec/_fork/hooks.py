@@ -187,7 +187,7 @@ def _register_before() -> None:
         _register_pending_call()
 
 
-register = _objects.add
+register: Callable[[object], None] = _objects.add
 """``register(obj)``: call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives."""
 
 

@@ -39,7 +39,7 @@ _INSIDE_FORK_LIMIT = 5.0  # seconds that a fork hook may wait for the thread of 
 
 _lock = Owned(threading.Lock)
 
-get_running_loop = asyncio.get_running_loop
+get_running_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.get_running_loop
 
 
 class FSSpecCoroutineCancel(Exception):

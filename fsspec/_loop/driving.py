@@ -41,9 +41,9 @@ class call:
     __slots__ = ("args", "kwargs", "name")
 
     def __init__(self, name: str, /, *args: Any, **kwargs: Any) -> None:
-        self.name = name
-        self.args = args
-        self.kwargs = kwargs
+        self.name: str = name
+        self.args: tuple[Any, ...] = args
+        self.kwargs: dict[str, Any] = kwargs
 
     def __repr__(self) -> str:
         words = [*map(repr, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]

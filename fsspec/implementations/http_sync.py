@@ -52,8 +52,8 @@ try:
     import requests
 
     from fsspec.implementations._http.sync_session import keep_settings, never_connected, watched_session
-except ImportError as error:  # a browser needs none; elsewhere the first instance says so, as with upstream
-    _missing_package = str(error)
+except ImportError as _error:  # a browser needs none; elsewhere the first instance says so, as with upstream
+    _missing_package = str(_error)
 
 logger: logging.Logger = logging.getLogger("fsspec.http")
 

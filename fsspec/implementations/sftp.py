@@ -403,7 +403,7 @@ class SFTPFile(SeekableWriting):
             self.fs._raise_refused(error, path, making=True)
         self._session = link.sftp
         if mode == "ab":
-            self.loc = self._remote_file.tell()
+            self.loc: int = self._remote_file.tell()
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes ``start`` up to ``end``: a packet for each 32 kB, all under way at once."""

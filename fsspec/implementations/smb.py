@@ -400,7 +400,7 @@ class SMBFileOpener(SeekableWriting):
             )
             link.remotes[self._raw_file] = link.connections
             if self.mode == "ab":
-                self.loc = self._raw_file.tell()
+                self.loc: int = self._raw_file.tell()
         self._server_link = link
 
     def _fetch_range(self, start: int, end: int) -> bytes:

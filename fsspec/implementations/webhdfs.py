@@ -380,7 +380,7 @@ class WebHDFile(AbstractBufferedFile):
             return
         self.permissions, self.replication = permissions, replication
         if not self.autocommit and self.mode != "ab":
-            self.path = f"{tempdir.rstrip('/')}/{os.urandom(12).hex()}"
+            self.path: str = f"{tempdir.rstrip('/')}/{os.urandom(12).hex()}"
         elif not self.autocommit:
             self.closed = True
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
@@ -400,7 +400,7 @@ class WebHDFile(AbstractBufferedFile):
     def _initiate_upload(self) -> None:
         """Have the namenode say where the first block goes."""
         if self.mode == "ab" and self.fs._fsspec_is_taken(self.path):
-            self.location = None
+            self.location: str | None = None
             return
         self.location = self.fs._data_url(
             "CREATE",

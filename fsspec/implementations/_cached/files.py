@@ -264,7 +264,7 @@ class BlockFile(AbstractBufferedFile):
         if detail.get("version"):
             source.set_version(Version(*detail["version"]), kept=bool(blocks))
         try:
-            self.cache = FolderBlocks(self, location, blocks)
+            self.cache: FolderBlocks = FolderBlocks(self, location, blocks)
         except BaseException:
             self.closed = True  # there is nothing to close
             raise

@@ -135,7 +135,7 @@ class SharedBlocks:
         missing = file.cache.missing(start, end)
         if missing:  # of others who fetched them and failed: it is for us to find out why
             await self._ask(file.cache, missing)
-        return cast("bytes", file.cache.kept(start, end))
+        return file.cache.kept(start, end)
 
     async def _found(self) -> BlockFile | LocalCopy | None:
         """The file with the blocks that are kept of it, if there are any."""
