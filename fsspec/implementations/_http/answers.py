@@ -236,12 +236,14 @@ def place(
     if length is None or start < 0 and length <= -start:
         return Placed(0, length, about(None))
     if start > 0 and length != size:
-        last = size if end is None else end if size is None else min(end, size)
+        last = size if end is None or size is None else min(end, size)
         if last is not None and length == last - start:
             return Placed(start, last, about(None))
         refuses = headers.get("Accept-Ranges", "").lower() == "none"
-        if size is None and not refuses and (end is None or length < end - start):
-            return Placed(0, length, about(None), certain=False)
+        if size is None and not refuses and (end is None or length <= end - start):
+            # unless the size is told, a body of the length of the range is the range
+            first = 0 if end is None or length < end - start else start
+            return Placed(first, first + length, about(None), certain=False)
     if start == 0 and length == end:  # the range, or a file that is no longer than it
         return Placed(0, length, about(None))
     return Placed(0, length, about(length))

@@ -131,6 +131,16 @@ def test_what_is_whole_is_cut(http_server, fs, url, slices, chunked):
     assert fs.cat_file(url, *slices) == SMALL[slice(*slices)]
 
 
+@pytest.mark.parametrize("module", [http, http_sync], ids=["http", "http_sync"])
+def test_a_file_as_long_as_the_range_is_not_taken_for_it(http_server, url, module):
+    http_server.fault("/f", ignore_range=True)
+    fs = module.HTTPFileSystem(skip_instance_cache=True)
+    for start in (1, len(SMALL) // 2, len(SMALL), 3 * len(SMALL)):
+        slices = start, start + len(SMALL)
+        assert fs.cat_file(url, *slices) == SMALL[slice(*slices)]
+        assert fs.cat_ranges([url], *([limit] for limit in slices)) == [SMALL[slice(*slices)]]
+
+
 def test_ranges_answered_by_200(http_server, fs, url):
     http_server.fault("/f", range_status=200, no_content_range=True)
     assert fs.cat_ranges([url, url], [2, 30], [5, 33]) == [SMALL[2:5], SMALL[30:33]]
