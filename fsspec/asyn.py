@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.caches_base import check_fetched
+from fsspec._files.lacking import no_entry
 from fsspec._files.uploading import check_writable, closing, flushing
 from fsspec._fork import hooks, instances
 from fsspec._loop import twins
@@ -236,7 +237,7 @@ class AsyncFileSystem(AbstractFileSystem):
     @default
     async def _exists(self, path: str, **kwargs: Any) -> bool:
         try:
-            await self._info(path, **kwargs)
+            await awaitable_of(self._info(path, **kwargs))
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True
@@ -244,7 +245,7 @@ class AsyncFileSystem(AbstractFileSystem):
     @default
     async def _isfile(self, path: str) -> bool:
         try:
-            return bool((await self._info(path))["type"] == "file")
+            return bool((await awaitable_of(self._info(path)))["type"] == "file")
         except ForkError:
             raise
         except Exception:  # as in _exists
@@ -253,12 +254,21 @@ class AsyncFileSystem(AbstractFileSystem):
     @default
     async def _isdir(self, path: str) -> bool:
         try:
-            return bool((await self._info(path))["type"] == "directory")
+            entry = await awaitable_of(self._info(path))
         except OSError:
             return False
+        try:
+            return bool(entry["type"] == "directory")
+        except (KeyError, TypeError) as error:
+            raise no_entry(self, error) from error
 
     async def _size(self, path: str) -> int | None:
-        return (await self._info(path)).get("size", None)
+        entry = await awaitable_of(self._info(path))
+        try:
+            size: int | None = entry.get("size", None)
+            return size
+        except AttributeError as error:
+            raise no_entry(self, error) from error
 
     async def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
         """The value of an HTTP ``Range`` header for a slice of a file. Costs one request for the size where

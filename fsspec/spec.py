@@ -30,7 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._files.decoding import reading_layer
-from fsspec._files.lacking import no_coroutine
+from fsspec._files.lacking import no_coroutine, no_entry, no_listing
 from fsspec._files.open_file import get_compression
 from fsspec._fork.class_facts import is_ours
 from fsspec._fork.foreign_files import adopt
@@ -275,15 +275,21 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         """
         path = self._strip_protocol(path)
         siblings = self.ls(self._parent(path), detail=True, **kwargs)
-        for entry in siblings:
-            if entry["name"].rstrip("/") == path:
-                return entry
+        try:
+            for entry in siblings:
+                if entry["name"].rstrip("/") == path:
+                    return entry
+        except (AttributeError, KeyError, TypeError) as error:
+            raise no_listing(self, error) from error
         inside = self.ls(path, detail=True, **kwargs)
         plain = path.rstrip("/")
-        for entry in inside:
-            if entry["name"].rstrip("/") == plain:
-                entry.setdefault("size", None)
-                return entry
+        try:
+            for entry in inside:
+                if entry["name"].rstrip("/") == plain:
+                    entry.setdefault("size", None)
+                    return entry
+        except (AttributeError, KeyError, TypeError) as error:
+            raise no_listing(self, error) from error
         if inside or path == self.root_marker:
             return {"name": plain, "size": 0, "type": "directory"}
         raise FileNotFoundError(redact_paths(path))
@@ -307,9 +313,13 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     def isdir(self, path: str) -> bool:
         """Whether a path is a folder; False where it is not there."""
         try:
-            return bool(self.info(path)["type"] == "directory")
+            entry = self.info(path)
         except OSError:
             return False
+        try:
+            return bool(entry["type"] == "directory")
+        except (KeyError, TypeError) as error:
+            raise no_entry(self, error) from error
 
     @default
     def isfile(self, path: str) -> bool:
@@ -323,7 +333,11 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     def size(self, path: str) -> int | None:
         """The bytes of a file, None where the backend cannot know."""
-        return self.info(path).get("size", None)
+        entry = self.info(path)
+        try:
+            return entry.get("size", None)
+        except AttributeError as error:
+            raise no_entry(self, error) from error
 
     def checksum(self, path: str) -> int:
         """A number that changes when a file's entry does.
@@ -550,6 +564,8 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
                     self._fsspec_opened_file(path, mode, kwargs).close()
                 raise
         file = self._fsspec_opened_file(path, mode, kwargs)
+        if file is None:
+            raise TypeError(f"{type(self).__name__}._open has to return a file: it returned None")
         if AbstractBufferedFile not in type(file).__mro__ and not is_ours(type(file)):
             adopt(file, mode)
         if not autocommit and "r" not in mode:

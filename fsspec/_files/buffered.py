@@ -24,7 +24,13 @@ import io
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from fsspec._files.lacking import is_asked_by_itself, lacking, refuse_endless, refuse_loss
+from fsspec._files.lacking import (
+    is_asked_by_itself,
+    lacking,
+    no_entry,
+    refuse_endless,
+    refuse_loss,
+)
 from fsspec._files.uploading import (
     GivenUp,
     check_writable,
@@ -162,7 +168,13 @@ class AbstractBufferedFile(io.IOBase):
             )
         if mode == "rb":
             try:
-                self.size = self.details["size"] if size is None else size
+                if size is None:
+                    entry = self.details
+                    try:
+                        size = entry["size"]
+                    except (KeyError, TypeError) as error:
+                        raise no_entry(fs, error) from error
+                self.size = size
                 self.cache = make_cache(
                     cache_type, cache_options or {}, self.blocksize, self._fetch_range, self.size
                 )

@@ -18,6 +18,7 @@ from fsspec._paths.redaction import redact_url
 
 if TYPE_CHECKING:
     from fsspec._files.buffered import AbstractBufferedFile
+    from fsspec._paths.types import Filesystem
 
 
 def no_coroutine(fs: object, name: str) -> str:
@@ -38,6 +39,25 @@ def lacking(file: AbstractBufferedFile, act: str, method: str, whole: str) -> No
         f"{fs} cannot {act} {redact_url(file.path)!r}: what its _open returns, {type(file).__name__}, has no"
         f" {method} of its own, and {fs} no {whole}"
     )
+
+
+def no_listing(fs: Filesystem, error: Exception) -> Exception:
+    """The error of a backend whose `ls` gives something else than entries, as it ought to read."""
+    ls = f"{type(fs).__name__}.{'_ls' if getattr(fs, 'async_impl', False) else 'ls'}"
+    return _as_it_ought(f"{ls} has to return a list of dicts", error)
+
+
+def no_entry(fs: Filesystem, error: Exception) -> Exception:
+    """As `no_listing`, of a backend whose `info` gives something else than an entry."""
+    info = f"{type(fs).__name__}.{'_info' if getattr(fs, 'async_impl', False) else 'info'}"
+    if plain := no_coroutine(fs, "info"):
+        return type(error)(f"{plain}: {error}")
+    return _as_it_ought(f"{info} has to return a dict", error)
+
+
+def _as_it_ought(what: str, error: Exception) -> Exception:
+    why = f"{error} is missing" if isinstance(error, KeyError) else error
+    return type(error)(f"{what} with 'name', 'size' and 'type' ('file' or 'directory'): {why}")
 
 
 _TAKING = "__exit__ _initiate_upload _upload_chunk close commit flush write".split()

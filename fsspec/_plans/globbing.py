@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from fsspec._files.lacking import no_entry, no_listing
 from fsspec._overriding import overridden, replaced_without
 from fsspec._paths.paths import url_text
 from fsspec._paths.patterns import translate_name
@@ -27,7 +28,6 @@ from fsspec._plans.listing import (
     check_depth,
     entries_of,
     listings,
-    no_listing,
     options_of_ls,
     unless_absent,
 )
@@ -235,8 +235,11 @@ def by_steps(
             answers = yield batch(calls + extra, return_exceptions=True)
             extra = []
             top = unless_absent(answers.pop())
-            if top is not None and top["type"] == "directory":
-                matching[root] = top
+            try:
+                if top is not None and top["type"] == "directory":
+                    matching[root] = top
+            except (KeyError, TypeError) as error:
+                raise no_entry(fs, error) from error
         below: list[tuple[str, str, State]] = []
         for (_, beginning, through), answer in zip(level, answers):
             skip = len(beginning)

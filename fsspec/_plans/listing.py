@@ -17,6 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec._error_notes import advise
+from fsspec._files.lacking import no_entry, no_listing
 from fsspec._overriding import measured_by_info, overridden, replaced, replaced_without, supported
 from fsspec._plans import Plan, PlanOf, batch, call, emit, forward
 from fsspec.exceptions import AccessRefusedError
@@ -111,15 +112,6 @@ def options_of_ls(kwargs: Options) -> tuple[dict[str, Any], Any]:
     a backend's own `walk` as they are."""
     options = {name: value for name, value in kwargs.items() if name != "topdown"}
     return options, options.pop("on_error", OMIT_ABSENT)
-
-
-def no_listing(fs: Filesystem, error: Exception) -> Exception:
-    """The error of a backend whose `ls` gives something else than entries, as it ought to read."""
-    ls = f"{type(fs).__name__}.{'_ls' if fs.async_impl else 'ls'}"
-    what = f"{error} is missing" if isinstance(error, KeyError) else error
-    return type(error)(
-        f"{ls} has to return a list of dicts with 'name', 'size' and 'type' ('file' or 'directory'): {what}"
-    )
 
 
 def together(
@@ -337,11 +329,14 @@ def find(
         entry = unless_absent(top)
         # a path with others below it is a folder, even if its entry says "file" (a web page is both)
         if entry is not None:
-            others = found.keys() - {path, entry.get("name")}  # "/file" may be listed as "file"
-            if entry["type"] == "directory" or others:
-                found[path] = entry
-            elif not found:
-                found[path] = {}
+            try:
+                others = found.keys() - {path, entry.get("name")}  # "/file" may be listed as "file"
+                if entry["type"] == "directory" or others:
+                    found[path] = entry
+                elif not found:
+                    found[path] = {}
+            except (AttributeError, KeyError, TypeError) as error:
+                raise no_entry(fs, error) from error
     elif not found and not gone:  # perhaps a file whose listing is empty, as some backends have it
         (is_file,) = yield from ask(fs, "isfile", [path])
         if is_file:
@@ -367,5 +362,8 @@ def du(
     if unknown:
         calls = (call("info", name) for name in unknown)
         found.update(zip(unknown, (yield from together(calls, len(unknown)))))
-    sizes = {entry.get("name", name): entry["size"] for name, entry in found.items()}
-    return sum(size or 0 for size in sizes.values()) if total else sizes
+    try:
+        sizes = {entry.get("name", name): entry["size"] for name, entry in found.items()}
+        return sum(size or 0 for size in sizes.values()) if total else sizes
+    except (AttributeError, KeyError, TypeError) as error:
+        raise no_entry(fs, error) from error

@@ -259,6 +259,95 @@ def test_an_ls_that_gives_no_entries_is_told_what_to_give(odd, asks):
         OVER[asks](OddAsync())
 
 
+ASKING = {
+    "info": lambda fs: fs.info("r/a"),
+    "isdir": lambda fs: fs.isdir("r/a"),
+    "size": lambda fs: fs.size("r/a"),
+    "open": lambda fs: fs.open("r/a"),
+    "cat": lambda fs: fs.cat("r/a"),
+}
+
+
+@pytest.mark.parametrize("asks", ASKING)
+@pytest.mark.parametrize("odd", ["name", "names", "None"])
+def test_the_default_info_tells_an_ls_that_gives_no_entries_what_to_give(odd, asks):
+    listing, kind, what = ODD[odd]
+
+    class Odd(AbstractFileSystem):
+        cachable = False
+
+        def ls(self, path, detail=True, **kwargs):
+            return listing
+
+        def _open(self, path, mode="rb", *args, **kwargs):
+            return File(self, path, mode)
+
+    with pytest.raises(kind, match=rf"Odd\.ls has to return a list of dicts .*{what}"):
+        ASKING[asks](Odd())
+
+
+@pytest.mark.parametrize(
+    "asks, entry, kind, what",
+    [
+        ("isdir", {"name": "r/a", "size": 3}, KeyError, "'type' is missing"),
+        ("isdir", None, TypeError, "subscriptable"),
+        ("size", None, AttributeError, "'get'"),
+        ("open", {"name": "r/a", "type": "file"}, KeyError, "'size' is missing"),
+        ("open", None, TypeError, "subscriptable"),
+    ],
+)
+def test_an_info_that_gives_no_entry_is_told_what_to_give(asks, entry, kind, what):
+    class Odd(AbstractFileSystem):
+        cachable = False
+
+        def info(self, path, **kwargs):
+            return entry
+
+        def _open(self, path, mode="rb", *args, **kwargs):
+            return File(self, path, mode)
+
+    class OddAsync(AsyncFileSystem):
+        cachable = False
+
+        async def _info(self, path, **kwargs):
+            return entry
+
+    with pytest.raises(kind, match=rf"Odd\.info has to return a dict .*{what}"):
+        ASKING[asks](Odd())
+    with pytest.raises(kind, match=rf"OddAsync\._info has to return a dict .*{what}"):
+        ASKING[asks](OddAsync())
+
+
+def test_an_open_that_gives_no_file_is_told_so():
+    class Odd(Bare):
+        def _open(self, path, mode="rb", *args, **kwargs):
+            return None
+
+    with pytest.raises(TypeError, match=r"Odd\._open has to return a file"):
+        Odd().open("a")
+
+
+def test_an_error_of_info_itself_is_not_taken_for_that():
+    class Failing(Bare):
+        def info(self, path, **kwargs):
+            return {}["mine"]
+
+    for asks in ("isdir", "size", "open"):
+        with pytest.raises(KeyError, match=r"^'mine'$"):
+            ASKING[asks](Failing())
+
+
+def test_an_info_that_is_a_plain_method_is_asked_by_all_operations_alike():
+    class Plain(AsyncFileSystem):
+        cachable = False
+
+        def _info(self, path, **kwargs):
+            return {"name": path, "size": 3, "type": "file"}
+
+    fs = Plain()
+    assert (fs.exists("a"), fs.isfile("a"), fs.isdir("a"), fs.size("a")) == (True, True, False, 3)
+
+
 def test_an_error_of_ls_itself_is_not_taken_for_that():
     class Failing(AbstractFileSystem):
         cachable = False
