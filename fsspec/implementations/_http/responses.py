@@ -198,7 +198,7 @@ def _count(response: aiohttp.ClientResponse) -> None:
     if traffic is not None:
         arrived = getattr(response.content, "total_bytes", 0)  # not in the empty ones of old versions
         traffic.bytes += arrived - getattr(response, "_counted_bytes", 0)
-        response._counted_bytes = arrived
+        setattr(response, "_counted_bytes", arrived)
 
 
 def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
