@@ -44,6 +44,26 @@ _ADVICE = {
     ),
 }
 """By the name of a class of ``botocore.exceptions``."""
+_S3_NAMES = {
+    "access_key": "key",
+    "aws_access_key_id": "key",
+    "aws_profile": "profile",
+    "aws_secret_access_key": "secret",
+    "aws_session_token": "token",
+    "profile_name": "profile",
+    "secret_key": "secret",
+    "session_token": "token",
+}
+"""The options of s3fs by the names of botocore and others."""
+_S3_GROUPS = {
+    "client_kwargs": "api_version region_name verify",
+    "config_kwargs": (
+        "client_cert connect_timeout max_pool_connections proxies proxies_config read_timeout"
+        " request_checksum_calculation response_checksum_validation retries signature_version"
+        " tcp_keepalive user_agent user_agent_extra"
+    ),
+}
+"""The options that s3fs takes within another one."""
 _ABSENT = (
     "fsspec: nothing answers at that endpoint: check endpoint_url= (or AWS_ENDPOINT_URL), its host and its"
     " port, and that the store runs"
@@ -150,8 +170,21 @@ def _refused_option(error: BaseException, fs: object) -> str | None:
         return None
     classes: Any = type(fs).__mro__
     known = {name for base in classes for name in inspect.signature(base.__init__).parameters}
-    meant = is_meant(found[1], known)
+    meant = _as_s3fs_has_it(found[1]) if "client_kwargs" in known and "config_kwargs" in known else ""
+    meant = meant or is_meant(found[1], known)
     return f"fsspec: no option of {type(fs).__name__} is called {found[1]!r}{meant and f'; {meant}'}"
+
+
+def _as_s3fs_has_it(name: str) -> str:
+    """How an option is given to s3fs that botocore has by ``name``."""
+    if name in _S3_NAMES:
+        return f"give {_S3_NAMES[name]}="
+    if name == "config":
+        return 'give config_kwargs={"connect_timeout": ...} or the like'
+    name = {"region": "region_name", "max_attempts": "retries"}.get(name, name)
+    value = '{"max_attempts": ...}' if name == "retries" else "..."
+    taken = [kind for kind, names in _S3_GROUPS.items() if name in names.split()]
+    return f'give {taken[0]}={{"{name}": {value}}}' if taken else ""
 
 
 def _paths_of(name: str, args: list[Any], kwargs: Mapping[str, Any]) -> list[str]:

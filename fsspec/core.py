@@ -422,8 +422,10 @@ def get_fs_token_paths(
     try:
         fs = filesystem(chains[0][0][1], **_nested(chains[0]))
     except FileNotFoundError as error:
-        reads_a_zip = any(protocol == "zip" and "mode" not in options for _, protocol, options in chains[0])
-        if writing and reads_a_zip:
+        archives = [protocol for _, protocol, options in chains[0] if protocol in ("tar", "libarchive")]
+        if writing and archives:
+            add(error, _ONLY_READ)
+        elif writing and any(name == "zip" and "mode" not in options for _, name, options in chains[0]):
             add(error, _NEW_ZIP)
         raise
     paths = [chain[0][0] for chain in chains]
@@ -442,6 +444,11 @@ def get_fs_token_paths(
     return fs, fs._fs_token, paths
 
 
+_ONLY_READ = (
+    "fsspec: the archive is not there, and tar archives are only read: write one with tarfile, or a zip"
+    ' archive by zip={"mode": "w"}'
+)
+"""Also for a tar archive that is opened with a mode that writes."""
 _NEW_ZIP = (
     'fsspec: the archive is not there; to write a new one give zip={"mode": "w"} (in storage_options= of'
     " pandas and others)"

@@ -32,7 +32,10 @@ except Exception as _error:
     # a file of the configuration: nothing of fsspec can be imported before it is mended
     if __name__ != "__main__":
         raise
-    sys.exit(f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {_error}\n")
+    sys.exit(
+        f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration  {_error}\n"
+        f"{'':16}-> correct this file or move it away; FSSPEC_CONFIG_DIR=FOLDER has another folder read\n"
+    )
 from fsspec._checks.lockfiles import is_kept_by_uv, is_synced_by_uv, wrong_in_project
 from fsspec._checks.report import argument, json_options, printable, run_command, with_notes
 from fsspec._fork import hooks
@@ -480,8 +483,11 @@ def _first_requests(found: Diagnosis, url: str, options: Options) -> None:
         else:
             timed("listing", lambda: fs.ls(path, detail=False))
     except Exception as error:  # whatever it is, it is what the user came to see
-        message = redact_options(with_notes(error, f"{type(error).__name__}: {error}"))
-        found.add(PROBLEM, "url", f"{shown}: {message}")
+        notes = list(getattr(error, "__notes__", ()))
+        fix = next((notes.pop(i) for i, note in enumerate(notes) if "; give " in note or "; is " in note), "")
+        message = redact_options("\n".join([f"{type(error).__name__}: {error}", *notes]))
+        fix = str(redact_options(fix.removeprefix("fsspec: ")))
+        found.add(PROBLEM, "url", f"{shown}: {message}", fix)
 
 
 def _options_of(protocol: str) -> set[str]:

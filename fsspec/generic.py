@@ -57,6 +57,16 @@ _generic_fs: dict[str, AbstractFileSystem] = {}
 _Entry = dict[str, Any]
 
 
+def _warn_unused(way: str) -> None:
+    import sys
+    import warnings
+
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fsspec":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(f"storage_options has no effect here: give {way} to have it used", stacklevel=level)
+
+
 # which filesystem -----------------------------------------------------------------
 def set_generic_fs(protocol: str, **storage_options: Any) -> None:
     """Say which filesystem the paths of a protocol belong to, for ``default_method="generic"``.
@@ -164,6 +174,8 @@ class GenericFileSystem(AsyncFileSystem):
     def __init__(
         self, default_method: str = "default", storage_options: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
+        if storage_options and default_method != "options":
+            _warn_unused('default_method="options"')
         self.method = default_method
         self.st_opts = storage_options
         super().__init__(**kwargs)
@@ -474,6 +486,8 @@ def rsync(
     """
     if update_cond not in ("different", "always", "never"):
         raise ValueError(f'update_cond is "different", "always" or "never", not {update_cond!r}')
+    if kwargs.get("storage_options"):
+        _warn_unused('inst_kwargs={"default_method": "options", "storage_options": ...}')
     fs = fs if fs is not None else GenericFileSystem(**(inst_kwargs or {}))
     source, destination = fs._strip_protocol(source), fs._strip_protocol(destination)
     if not fs.isdir(source):

@@ -165,9 +165,12 @@ def report(url: str, cls: type, findings: list[Finding], note: str = "", tried: 
 
 def json_options(text: str) -> dict[str, Any]:
     """Options of a filesystem as a command is given them; `ValueError` where they are no JSON object."""
-    found = json.loads(text)
+    try:
+        found, why = json.loads(text), ""
+    except json.JSONDecodeError as error:
+        found, why = None, f": {error}"
     if not isinstance(found, dict):
-        raise ValueError("a JSON object is needed, such as '{\"anon\": true}'")
+        raise ValueError(f"a JSON object is needed, such as '{{\"anon\": true}}'{why}")
     return found
 
 

@@ -17,10 +17,12 @@ import tarfile
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
+from fsspec._error_notes import add
 from fsspec._files.open_file import get_compression
 from fsspec._public import publish
 from fsspec.archive import add_folders, leads_outside
 from fsspec.compression import compr
+from fsspec.core import _ONLY_READ
 from fsspec.implementations._archive.bytes import ArchiveBytes, DirectoryView, View
 from fsspec.implementations._archive.files import DAMAGED, FileArchive, MemberFile, member_is_folder
 from fsspec.utils import infer_compression
@@ -85,7 +87,12 @@ class TarFileSystem(FileArchive):
         super().__init__(**kwargs)
         self.index_store = index_store
         try:
-            self._open_archive(fo, "rb", target_protocol, target_options)
+            try:
+                self._open_archive(fo, "rb", target_protocol, target_options)
+            except FileNotFoundError as error:
+                if "r" not in kwargs.get("mode", "r"):
+                    add(error, _ONLY_READ)
+                raise
             self.compression: str | None = self._find_codec(compression)
             try:
                 view = DirectoryView(self._decompress_archive())

@@ -852,6 +852,33 @@ def test_errors_of_credentials_and_regions_say_what_to_give():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("region_name", 'give client_kwargs={"region_name": ...}'),
+        ("region", 'give client_kwargs={"region_name": ...}'),
+        ("verify", 'give client_kwargs={"verify": ...}'),
+        ("aws_access_key_id", "give key="),
+        ("aws_secret_access_key", "give secret="),
+        ("aws_session_token", "give token="),
+        ("profile_name", "give profile="),
+        ("config", "give config_kwargs="),
+        ("signature_version", 'give config_kwargs={"signature_version": ...}'),
+        ("max_attempts", 'give config_kwargs={"retries": {"max_attempts": ...}}'),
+        ("use_sl", "is 'use_ssl' meant?"),
+    ],
+)
+def test_an_option_by_its_name_of_botocore_says_how_s3fs_has_it(name, words):
+    pytest.importorskip("s3fs")
+    fs = fsspec.filesystem("s3", skip_instance_cache=True, **{name: "x"})
+    with pytest.raises(TypeError) as caught:  # before anything is connected
+        fs.ls("bucket")
+    assert caught.value.__notes__ == [f"fsspec: no option of S3FileSystem is called {name!r}; {words}"] or (
+        name == "config" and words in caught.value.__notes__[0]
+    )
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
 @pytest.mark.parametrize("closed", [False, True])
 def test_what_is_of_another_loop_says_how_instances_are_made(closed):
     theirs = asyncio.new_event_loop()

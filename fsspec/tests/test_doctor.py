@@ -167,7 +167,10 @@ def test_what_uv_has_locked_no_dependant_replaces(stage):
     assert not stage.run().of("dependants", "warning") and stage.run().of("dependants", "ok")
 
 
-@pytest.mark.parametrize("text, output", [("{anon", "Expecting"), ("[1]", "a JSON object is needed")])
+@pytest.mark.parametrize(
+    "text, output",
+    [("{anon", """'{"anon": true}': Expecting"""), ("[1]", "a JSON object is needed, such as")],
+)
 def test_options_that_are_no_json_are_refused_with_the_reason(capsys, text, output):
     with pytest.raises(SystemExit) as caught:
         doctor.main(["memory://", "--storage-options", text])
@@ -260,6 +263,7 @@ def test_a_configuration_that_cannot_be_read_is_a_problem(stage, name, text):
     assert done.stderr.startswith(
         f"fsspec {fsspec.__version__}: does not work here: 1 problem\n\nX configuration"
     )
+    assert "\n                -> correct this file" in done.stderr
     assert name in done.stderr and "Traceback" not in done.stderr
 
 

@@ -414,6 +414,15 @@ def test_rsync_copies_a_tree(tree, out, tmp_path):
     assert len(rsync("memory://r", out, update_cond="always")) == 4
 
 
+@pytest.mark.parametrize(
+    "given", [{"inst_kwargs": {"storage_options": {"memory": {}}}}, {"storage_options": {"memory": {}}}]
+)
+def test_options_that_rsync_does_not_use_are_a_warning_that_names_what_has_them_used(tree, out, given):
+    with pytest.warns(UserWarning, match="no effect here: give .*default_method") as caught:
+        assert rsync("memory://r", out, **given)
+    assert len(caught) == 1
+
+
 def test_rsync_removes_what_is_not_there(tree, out, tmp_path):
     rsync("memory://r", out)
     tree.rm("/r/sub", recursive=True)

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import pickle
+import sys
 import tarfile
 import threading
 
@@ -63,6 +64,24 @@ def _member(name, **fields):
 
 
 # entries and reading -----------------------------------------------------------------
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="errors have no notes")
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: fsspec.open(f"tar://x::{path}", "wb", tar={"mode": "w"}).open(),
+        lambda path: fsspec.open(f"tar://x::{path}", "wb").open(),
+        lambda path: fsspec.filesystem("tar", fo=path, mode="w"),
+    ],
+)
+def test_a_new_archive_is_not_written_and_the_error_says_so(tmp_path, write):
+    with pytest.raises(FileNotFoundError) as caught:
+        write(str(tmp_path / "new.tar"))
+    assert "tar archives are only read" in caught.value.__notes__[0] and not os.listdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as caught:
+        fsspec.open(f"tar://x::{tmp_path}/new.tar").open()
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_index_tells_where_the_data_of_members_are():
     archive = tarred(TREE, "")
     fs = TarFileSystem(fo=io.BytesIO(archive))
