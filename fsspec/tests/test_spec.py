@@ -958,3 +958,30 @@ def test_nothing_is_committed_of_a_file_that_buffers_nothing(kind):
         f.write(b"1234")
     assert kind(fs, "x", mode="wb").commit() is None
     assert fs.files == {"in": b"1234", "outside": b"1234"}
+
+
+@pytest.mark.parametrize("data", [b"", b"1234"])
+def test_a_new_file_is_looked_for_once(data):
+    listed = []
+
+    class Own(DictFileSystem):
+        def ls(self, path, detail=True, **kwargs):
+            listed.append(path)
+            return super().ls(path, detail, **kwargs)
+
+        def _open(self, path, mode="rb", autocommit=True, **kwargs):
+            return AbstractBufferedFile(self, path, mode=mode, autocommit=autocommit)
+
+        def pipe_file(self, path, value, **kwargs):
+            self.files[path] = value
+
+    fs = Own({"there": b"old"})
+    with fs.open("new", "xb") as f:
+        f.write(data)
+    assert fs.files == {"there": b"old", "new": data}
+    asked, listed[:] = list(listed), []
+    fs.exists("none")
+    assert asked and len(asked) == len(listed)
+    with pytest.raises(FileExistsError), fs.open("there", "xb") as f:
+        f.write(data)
+    assert fs.files["there"] == b"old"
