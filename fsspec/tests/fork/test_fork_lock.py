@@ -12,25 +12,25 @@ def places(tmp_path):
 
 
 START = """
-import logging
-from fsspec.fork import ForkLock
-lock = ForkLock()
-inside, enough = threading.Event(), threading.Event()
+    import logging
+    from fsspec.fork import ForkLock
+    lock = ForkLock()
+    inside, enough = threading.Event(), threading.Event()
 
-def enter():
-    with lock:
+    def enter():
         with lock:
-            return None
+            with lock:
+                return None
 
-def hold(until=enough.wait):
-    with lock:
-        inside.set()
-        until()
+    def hold(until=enough.wait):
+        with lock:
+            inside.set()
+            until()
 
-def in_thread(func):
-    thread = threading.Thread(target=func)
-    thread.start()
-    return thread
+    def in_thread(func):
+        thread = threading.Thread(target=func)
+        thread.start()
+        return thread
 """
 
 
