@@ -51,7 +51,7 @@ GAP = 2**16
 """Bytes of a stream that are skipped rather than starting a new request."""
 WINDOW = 2**17
 """Bytes requested at least beyond what a cache asks for in order, if that many of its fetches fit."""
-SHARE = 32
+SHARE = 8
 """The part of what was read in order that is requested beyond, if it is more than `WINDOW`."""
 MAX_READ_AHEAD = 2**20
 """Bytes taken from a stream at a time, so that a reader seldom has to wait for the loop."""
