@@ -100,6 +100,8 @@ class ReadAhead:
         ``run``: the number of preceding reads in order, if the caller counts reads; then more bytes than
             requested may be returned. By default fetches are counted.
         """
+        if start >= end:
+            return []
         most = None if run is not None else end - start
         if run is None:
             run = self._run = self._run + 1 if start == self._next else 0
@@ -165,8 +167,9 @@ class ReadAhead:
                 if stream.done:
                     self._judge_speed(stream.delivered, self._waited)
                 end, size = start + least, self._file.size
-                if stream.position < end and (size is None or stream.position < size):  # it was for less
-                    parts.append(await self.exactly(stream.position, end))
+                if stream.position < end and (size is None or stream.position < size):
+                    # it was for less, or ended in the gap before ``start``
+                    parts.append(await self.exactly(max(start, stream.position), end))
                 self._keep(stream)
                 return parts
         elif stream.delivered < MAX_READ_AHEAD:

@@ -554,6 +554,26 @@ def test_blocks_of_a_stream_are_joined_as_they_come(http_server) -> None:
     assert peak < 1.5 * block
 
 
+@pytest.mark.parametrize("cache_type", ["blockcache", "background", "mmap", "none", "readahead"])
+def test_a_read_behind_the_end_of_a_bounded_request_gives_its_own_bytes(http_server, cache_type) -> None:
+    data = b"".join(number.to_bytes(4, "big") for number in range(200_000))
+    http_server.files["/large"] = data
+    fs = HTTPFileSystem(skip_instance_cache=True)
+    with fs.open(http_server.url + "/large", block_size=1000, cache_type=cache_type) as f:
+        for skipped in (30_000, 50_000, 64_000):
+            for _ in range(110):  # most of what the request of a run brings
+                at = f.tell()
+                assert f.read(1000) == data[at : at + 1000]
+            at = f.seek(skipped, 1)
+            assert f.read(1000) == data[at : at + 1000]
+
+
+def test_bytes_of_no_length_are_none(http_server) -> None:
+    http_server.files["/large"] = bytes(200_000)
+    with HTTPFileSystem(skip_instance_cache=True).open(http_server.url + "/large", cache_type="none") as f:
+        assert [f._fetch_range(at, at) for at in (0, 10, 10, 10, 100_000, 200_000, 200_000)] == [b""] * 7
+
+
 @pytest.mark.parametrize("cache_type", ["bytes", "readahead", "none", "blockcache", "all", "first"])
 @pytest.mark.parametrize("block_size", [None, 1000, 2**20])
 def test_reading_all_ways(fs, url, cache_type, block_size):
