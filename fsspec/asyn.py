@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._files.caches_base import check_fetched
-from fsspec._files.lacking import no_entry
+from fsspec._files.lacking import no_entry, set_by_init
 from fsspec._files.uploading import check_writable, closing, flushing
 from fsspec._fork import hooks, instances
 from fsspec._loop import twins
@@ -134,6 +134,7 @@ class AsyncFileSystem(AbstractFileSystem):
     mirror_sync_methods = True
     disable_throttling = False
     _fork_sensitive = True
+    _loop: asyncio.AbstractEventLoop | None = set_by_init()
 
     def __init__(
         self,

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._error_notes import add
 from fsspec._files.buffered import AbstractBufferedFile
+from fsspec._files.lacking import set_by_init
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._fork.written_files import close_layers
@@ -264,8 +265,8 @@ class Transactions:
     _fsspec_only_transactions_wait: ClassVar[bool] = False
     """Whether ``autocommit=False`` counts in transactions only."""
 
-    _intrans: bool
-    _transaction: Transaction | None
+    _intrans: bool = set_by_init()
+    _transaction: Transaction | None = set_by_init()
     _invalidated_caches_in_transaction: list[str | None]
 
     if TYPE_CHECKING:

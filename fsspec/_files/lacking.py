@@ -1,8 +1,7 @@
-"""What a backend lacks to read or write its files: found out as it is used, and told by an error that names
-the method to write.
+"""What a backend lacks: found out as it is used, and told by an error that names the method to write.
 
-It is only known then: contents may be read by `_fetch_range` of the files or by `cat_file` of the filesystem,
-and what is written may be taken by any of several methods.
+Of reading and writing files it is only known then: contents may be read by `_fetch_range` of the files or by
+`cat_file` of the filesystem, and what is written may be taken by any of several methods.
 """
 
 from __future__ import annotations
@@ -19,6 +18,27 @@ from fsspec._paths.redaction import redact_url
 if TYPE_CHECKING:
     from fsspec._files.buffered import AbstractBufferedFile
     from fsspec._paths.types import Filesystem
+
+
+class _SetByInit:
+    """Stands in the base class for an attribute that its ``__init__`` sets, until that is called."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute_name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is None:  # what looks through all that a class has
+            return self
+        raise AttributeError(
+            f"{owner.__name__!r} object has no attribute {self._attribute_name!r}: "
+            f"{owner.__name__}.__init__ has to call super().__init__(**kwargs) first"
+        )
+
+
+def set_by_init() -> Any:
+    """An attribute of a base class that raises an AttributeError where ``__init__`` of a subclass does not
+    call that of the base class."""
+    return _SetByInit()
 
 
 def no_coroutine(fs: object, name: str) -> str:

@@ -358,3 +358,25 @@ def test_an_error_of_ls_itself_is_not_taken_for_that():
     for ask in OVER.values():
         with pytest.raises(KeyError, match=r"^'mine'$"):
             ask(Failing())
+
+
+@pytest.mark.parametrize("base", [Bare, BareAsync])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda fs: fs.open("a"),
+        lambda fs: fs.transaction,
+        lambda fs: fs.invalidate_cache() if type(fs).__base__ is Bare else fs.info("a"),
+    ],
+)
+def test_an_init_that_does_not_call_that_of_the_base_class_is_named(base, use):
+    class Forgetful(base):
+        def __init__(self, **kwargs):
+            self.own = 1
+
+    fs = Forgetful()
+    with pytest.raises(
+        AttributeError, match=r"no attribute .*Forgetful.__init__ has to call super\(\).__init__"
+    ):
+        use(fs)
+    assert fs.own == 1 and not hasattr(fs, "_intrans")
