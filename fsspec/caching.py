@@ -296,12 +296,11 @@ class AdaptiveReadaheadCache(BaseCache):
         start, end = self._clip_range(start, end)
         if start >= end:
             return b""
-        if self._background_prefetcher is None:
-            self._background_prefetcher = self._make_prefetcher()
+        prefetcher = self._background_prefetcher
+        if prefetcher is None:
+            prefetcher = self._background_prefetcher = self._make_prefetcher()
         self.miss_count += 1
-        data = self._background_prefetcher.fetch_here(start, end, self._fetch_uncached)
-        if data is None:
-            data = self._background_prefetcher.fetch(start, end)
+        data = prefetcher.read(start, end, self._fetch_uncached)
         self.total_requested_bytes += len(data)
         return data
 

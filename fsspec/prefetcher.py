@@ -15,14 +15,15 @@ empties the queue and begins anew.
 
 Everything here runs on one event loop, except that `BackgroundPrefetcher.fetch` may be
 called from another thread, one at a time, and takes bytes of the block at hand without
-crossing to the loop.  Between reads nothing waits on the loop: a prefetcher that nobody
-refers to any more goes.  In a forked child a prefetcher begins anew at its next read, on a
-loop of the child's, with the blocks that had arrived; fetches of the parent stay the
-parent's.
+crossing to the loop, and `BackgroundPrefetcher.read` on several.  Between reads nothing
+waits on the loop: a prefetcher that nobody refers to any more goes. In a forked child a
+prefetcher begins anew at its next read, on a loop of the child's, with the blocks that
+had arrived; fetches of the parent stay the parent's.
 """
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import sys
 from collections import deque
@@ -128,6 +129,7 @@ class BackgroundPrefetcher:
 
     def _begin_anew(self, fetcher: AsyncFetcher, offset: int) -> None:
         own(self)
+        self._being_read = _thread.allocate_lock()
         self._async_lock = asyncio.Lock()
         self.queue: deque[Block] = deque()
         self.wakeup_event = asyncio.Event()
@@ -148,13 +150,16 @@ class BackgroundPrefetcher:
         self.consumer.offset = self.producer.current_offset = offset
 
     def _begin_in_child(self) -> None:
-        """Go on with the blocks that have come; fetches under way stay with the parent."""
-        producer, consumer = self.producer, self.consumer
+        """Go on with the blocks that have come, unless a thread of the parent was in `read`; fetches under
+        way stay with the parent."""
+        producer, consumer, whole = self.producer, self.consumer, not self._being_read.locked()
         tasks = [*producer._active_tasks, producer._producer_task]
         if any(tasks):
             hooks.immortalize(tasks)  # collecting them would run their ends here
         self.loop = _default_loop()
         self._begin_anew(producer.fetcher, consumer.offset)
+        if not whole:
+            return
         self.consumer._current_block = consumer._current_block
         for block in producer.queue:
             if block.data is None:
@@ -234,6 +239,25 @@ class BackgroundPrefetcher:
         from fsspec._loop.bridge import sync  # not above: a cache that is never read needs no loop
 
         return sync(self.loop, self._fetch, start, end)
+
+    def read(self, start: int, end: int, ask: Callable[[int, int], bytes]) -> bytes:
+        """As `fetch`, on any number of threads. While one of them reads, the others ask for their bytes
+        themselves, and what is fetched ahead stays where that one reads.
+
+        Parameters
+        ----------
+        ask
+            the blocking function that the fetcher was made of; see `threaded`.
+        """
+        start, end = self._read_range(start, end)
+        being_read = self._being_read
+        if not being_read.acquire(blocking=False):
+            return ask(start, end)[: end - start]
+        try:
+            data = self.fetch_here(start, end, ask)
+            return self.fetch(start, end) if data is None else data
+        finally:
+            being_read.release()
 
     def fetch_here(self, start: int, end: int, ask: Callable[[int, int], bytes]) -> bytes | None:
         """Bytes that no fetch ahead is concerned with, asked for on this thread.

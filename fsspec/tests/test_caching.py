@@ -7,11 +7,13 @@ import gc
 import io
 import os
 import pickle
+import random
 import shutil
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +95,66 @@ def test_a_read_during_which_another_thread_reads_elsewhere_is_right(
         assert b"".join(cache._fetch_views(start + 1, end)) == DATA[start + 1 : end]
     assert set(found) <= {DATA[slice(*elsewhere)]}
     closed(cache)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_reads_of_many_threads_are_right(kind: str) -> None:
+    def fetch(start: int, end: int) -> bytes:
+        time.sleep(0)  # the others run
+        return DATA[start:end]
+
+    cache = caches[kind](10, fetch, len(DATA))
+    wrong: list[tuple[int, int]] = []
+
+    def read(seed: int) -> None:
+        numbers = random.Random(seed)
+        for _ in range(150):
+            start = numbers.randrange(len(DATA) - 30)
+            for first in range(start, start + 25, numbers.choice((5, 25))):
+                if cache._fetch(first, first + 5) != DATA[first : first + 5]:
+                    wrong.append((first, first + 5))
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    closed(cache)
+    assert wrong == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_a_child_that_was_forked_while_a_thread_read_adaptively_reads_ahead_itself() -> None:
+    run("""
+    import os, threading
+    from fsspec.caching import caches
+
+    data = bytes(range(250)) * 4
+    inside, go_on, asked, found = threading.Event(), threading.Event(), [], []
+
+    def fetch(start, end):
+        asked.append((start, end))
+        if start == 600:
+            inside.set()
+            go_on.wait()
+        return data[start:end]
+
+    cache = caches["adaptive"](10, fetch, len(data))
+    cache._fetch(0, 100)
+    thread = threading.Thread(target=lambda: found.append(cache._fetch(600, 610)))
+    thread.start()
+    inside.wait()
+    child = os.fork()
+    if not child:
+        right = all(cache._fetch(at, at + 10) == data[at : at + 10] for at in range(0, 590, 10))
+        os._exit(0 if right and len(asked) < 40 else 1)  # fewer requests than reads
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert cache._fetch(300, 500) == data[300:500]
+    go_on.set()
+    thread.join()
+    assert found == [data[600:610]] and cache._fetch(610, 700) == data[610:700]
+    cache.close()
+    """)
 
 
 def test_a_stretch_may_be_set_piece_by_piece() -> None:
