@@ -420,6 +420,8 @@ class LocalFileSystem(AbstractFileSystem):
         shutil.move(source, target, copy_function=self._copy_to_other_disk)
 
     def _copy_to_other_disk(self, source: str, target: str) -> None:
+        if osp.exists(target) and osp.samefile(source, target):  # by a link, and the source is to go
+            raise shutil.SameFileError(f"{source!r} and {target!r} are the same file")
         write_whole(target, partial(shutil.copyfile, source), osp.getsize(source), self.atomic)
         shutil.copystat(source, target)
 

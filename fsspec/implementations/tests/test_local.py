@@ -327,6 +327,15 @@ def test_a_move_to_another_disk_keeps_what_a_rename_does(fs, top, other_disk):
     assert (top / "new").read_bytes() == TEN and found.st_mode & 0o777 == 0o640 and found.st_mtime == 2
 
 
+def test_a_move_to_a_link_on_another_disk_that_leads_to_the_file_itself_loses_nothing(fs, top, other_disk):
+    with open(f"{top}/a", "wb") as f:
+        f.write(b"data")
+    os.symlink(f"{top}/a", f"{top}/link")
+    with pytest.raises(shutil.SameFileError):
+        fs.mv(f"{top}/a", f"{top}/link")
+    assert fs.cat_file(f"{top}/a") == fs.cat_file(f"{top}/link") == b"data"
+
+
 def test_a_move_to_another_disk_that_is_full_leaves_the_target(fs, top, other_disk, monkeypatch):
     (top / "old").write_bytes(b"old")
     (top / "big").write_bytes(TEN * 10_000)
