@@ -189,12 +189,21 @@ class TarFileSystem(FileArchive):
             if found is None or not _is_link(found):
                 return found
             target = _link_target(found)
-            found = None if leads_outside(target) else self._by_plain_name.get(target)
+            if found.islnk():
+                target = target.lstrip("/")
+            led_to = [] if leads_outside(target) and found.issym() else self._by_plain_name.get(target, [])
+            # a hard link is another name of what was written before it, not of a later version
+            before = [m for m in led_to if m.offset < found.offset] if found.islnk() else []
+            found = next(reversed(before or led_to), None)
         return None
 
     @cached_property
-    def _by_plain_name(self) -> dict[str, tarfile.TarInfo]:
-        return {posixpath.normpath(name): member for name, member in self._by_name.items()}
+    def _by_plain_name(self) -> dict[str, list[tarfile.TarInfo]]:
+        """All members by their names, those of one name as they follow each other."""
+        found: dict[str, list[tarfile.TarInfo]] = {}
+        for member in self.tar.getmembers():
+            found.setdefault(posixpath.normpath(_plain_name(member.name)), []).append(member)
+        return found
 
     # members ----------------------------------------------------------------------
     def _find_member(self, path: str) -> tarfile.TarInfo:

@@ -273,6 +273,36 @@ def test_what_is_no_file():
             fs.cat(name)
 
 
+def test_hard_links_are_names_of_what_was_written_before_them(tmp_path):
+    """As they are extracted: also where a later version follows, and of absolute names."""
+    path = str(tmp_path / "a.tar")
+    with tarfile.open(path, "w") as tar:
+        for name, target, data in [
+            ("file", "", b"first"),
+            ("hard", "file", b""),
+            ("file", "", b"the second"),
+            ("hard again", "hard", b""),
+            ("/top", "", b"top"),
+            ("to top", "/top", b""),
+            ("self", "", b"self"),
+            ("self", "self", b""),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.size = b"1" if target else b"0", target, len(data)
+            tar.addfile(member, io.BytesIO(data))
+    fs = TarFileSystem(path)
+    found = {
+        "file": b"the second",
+        "hard": b"first",
+        "hard again": b"first",
+        "to top": b"top",
+        "self": b"self",
+    }
+    assert fs.cat(list(found)) == found
+    assert {name: fs.size(name) for name in found} == {name: len(data) for name, data in found.items()}
+    fs.close()
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 @pytest.mark.parametrize("link", ["../outside", "/etc/passwd", "d/../../outside"])
 def test_links_that_lead_out_are_neither_followed_nor_unpacked(tmp_path, kind, link):
