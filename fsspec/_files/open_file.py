@@ -122,6 +122,8 @@ class OpenFile(Generic[AnyStr]):
                         " If it is meant as a glob pattern, expand it: use fsspec.open_files, or"
                         " fsspec.open(..., expand=True)"
                     )
+                elif type(error) is not FileNotFoundError:  # it says more, such as that nobody answers
+                    raise
                 raise FileNotFoundError(why) from error
             raise
         own(self)

@@ -373,7 +373,7 @@ async def test_a_limit_of_time_for_each():
     assert isinstance(late, asyncio.TimeoutError) and early == 1
 
 
-async def test_the_callback_gets_the_number_and_each_end():
+async def test_the_callback_gets_each_end_and_no_number():
     class Reporting(Callback):
         def __init__(self):
             super().__init__()
@@ -387,7 +387,7 @@ async def test_the_callback_gets_the_number_and_each_end():
 
     callback = Reporting()
     await run_coros_in_chunks([wait_and_give(n) for n in range(2)], callback=callback)
-    assert callback.reported == [("size", 2), ("done", 1), ("done", 1)]
+    assert callback.reported == [("done", 1), ("done", 1)]
 
 
 # how many --------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._overriding import is_awaitable
@@ -53,15 +54,17 @@ def load(
     else:
         fs = filesystem(protocol, **options)
         path = fs._strip_protocol(url)
-    if not path.endswith(_DOCUMENTS) and compression is None:
-        if fs._fsspec_is_taken(f"{path.rstrip('/')}/.zmetadata"):
-            mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
-            mapper.setup()  # raises errors of its metadata now
-            return mapper
-        if fs.isdir(path):
-            raise FileNotFoundError(
-                f"{redact_url(fo)} is a folder without references: .zmetadata is not there"
-            )
+    # nothing lies below a URL with a query, a signed one for instance
+    if not (path.endswith(_DOCUMENTS) or "://" in path and "?" in path) and compression is None:
+        with suppress(PermissionError):  # stores that list nothing refuse what is not there
+            if fs._fsspec_is_taken(f"{path.rstrip('/')}/.zmetadata"):
+                mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
+                mapper.setup()  # raises errors of its metadata now
+                return mapper
+            if fs.isdir(path):
+                raise FileNotFoundError(
+                    f"{redact_url(fo)} is a folder without references: .zmetadata is not there"
+                )
     if compression is None:
         return decoded(fs.cat_file(path), str(url))
     with fs.open(path, "rb", compression=compression) as f:

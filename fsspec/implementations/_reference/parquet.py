@@ -179,9 +179,12 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
                 f"no references are at {redact_url(self.root)!r}: {redact_url(path)} is not there"
             ) from error
         except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path} does not describe references: {error!r}") from error
+            why = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{redact_url(path)} does not describe references: {why}") from error
         if type(record_size) is not int or record_size < 1:
-            raise ValueError(f"{path}: record_size is {record_size!r}, not a number of references")
+            raise ValueError(
+                f"{redact_url(path)}: record_size is {record_size!r}, not a number of references"
+            )
         self.__dict__.update(zmetadata=metadata, record_size=record_size, _metadata_kept=kept)
         self._field_layouts.clear()
 

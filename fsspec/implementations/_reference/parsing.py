@@ -14,7 +14,7 @@ from base64 import b64decode, b64encode
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fsspec._paths.redaction import redact_url
+from fsspec._paths.redaction import redact_text, redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -189,5 +189,5 @@ def as_text(key: str, value: object) -> object:
 
 
 def _shortened(value: object) -> str:
-    text = repr(value)
+    text = redact_text(repr(value))
     return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}..."

@@ -316,6 +316,10 @@ def test_a_host_that_refuses_is_a_file_not_found_to_who_opens_it(kind, module, t
         fs.cat_file(url)
     if module == "http" and kind != "blockcache":  # a store of chunks takes a missing file for an empty chunk
         assert not isinstance(caught.value, FileNotFoundError)
+    for signed in (url, url + "?sig=x"):
+        with pytest.raises(FileNotFoundError) as caught:
+            fsspec.core.OpenFile(fs, signed).open()
+        assert type(caught.value).__name__ == "UnreachableError" and "sig=x" not in str(caught.value)
 
 
 def test_an_empty_file_in_blocks(target, tmp_path):

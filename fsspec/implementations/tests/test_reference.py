@@ -1185,3 +1185,33 @@ def test_several_references_are_read_by_a_cat_ranges_of_the_targets_own(base):
     with pytest.raises(ReferenceNotReachable, match="mine"):
         fs.cat(["a", "c"])
     assert fs.cat_ranges(["a", "b"], [0, 1], [1, 3]) == [b"R", b"EC"] and len(asked) == 4
+
+
+@pytest.mark.parametrize("status", [None, 400, 403, 404])
+@pytest.mark.parametrize("name", ["/refs.json", "/refs"])
+def test_references_are_read_at_a_signed_url(http_server, status, name):
+    http_server.files[name] = b'{"a": "hello"}'
+    if status is None:
+        http_server.files[f"{name}/.zmetadata"] = b"{}"
+    else:
+        http_server.fault(f"{name}/.zmetadata", status=status)
+    url = http_server.url + name
+    fs = ReferenceFileSystem(f"{url}?sig=x", skip_instance_cache=True)
+    assert fs.cat("a") == b"hello"
+    assert {(r.path, r.query) for r in http_server.requests} == {(name, "sig=x")}
+    if status == 403:  # what a store that lists nothing says of what is not there
+        assert ReferenceFileSystem(url, skip_instance_cache=True).cat("a") == b"hello"
+
+
+def test_messages_of_references_show_no_credentials(http_server):
+    url = http_server.url.replace("//", "//user:hidden@") + "/f"
+    http_server.files["/f/.zmetadata"] = b"\xa6\xff hidden"
+    with pytest.raises(ValueError, match="does not describe references") as metadata:
+        ReferenceFileSystem(url, skip_instance_cache=True)
+    fs = ReferenceFileSystem({"a": [f"{url}?sig=hidden", 0], "b": [[f"{url}?sig=hidden"]]})
+    with pytest.raises(ValueError, match="neither") as short:
+        fs.cat("a")
+    with pytest.raises(ValueError, match="not a URL") as nested:
+        fs.cat("b")
+    for caught in (metadata, short, nested):
+        assert "hidden" not in str(caught.value)
