@@ -151,8 +151,8 @@ class Downloads(Transfers):
     def written_for(self, target: str) -> str:
         if not (self.making or self.late):  # what is in the way of the folder is what the download will raise
             missing = [folder := os.path.dirname(target.rstrip("/"))]
-            while not os.path.lexists(missing[-1]):
-                missing.append(os.path.dirname(missing[-1]))
+            while not os.path.lexists(missing[-1]) and (above := os.path.dirname(missing[-1])) != missing[-1]:
+                missing.append(above)
             self.made += missing[-2::-1]
             with suppress(FileExistsError, NotADirectoryError):
                 make_folders(folder)
