@@ -601,6 +601,7 @@ def test_a_backend_with_listings_of_its_own_is_measured_by_them():
         own(Listing, info=lambda real, path, **kwargs: real(path))({"r/a": b"abc"}).du("r")
 
 
+@pytest.mark.filterwarnings("ignore:You are using a non-supported Python version:FutureWarning")  # gcsfs
 def test_entries_of_each_filesystem_here_agree_with_its_info():
     for name in known_implementations:
         try:
