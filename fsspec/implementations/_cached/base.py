@@ -164,7 +164,8 @@ class Cache(ChainedFileSystem):
         return awaited_method(self, name, getattr(self.fs, name))
 
     def _after_fork_in_child(self) -> None:
-        pass  # copies are local files; the target and the folders handle forks themselves
+        # copies are local files; the target and the folders handle forks themselves
+        self._open_writers = {}  # the parent's, of which nobody here sees the end
 
     def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make the target usable that was inherited through a fork; see `AsyncFileSystem.reset_loop`."""

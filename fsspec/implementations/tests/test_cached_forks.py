@@ -791,3 +791,39 @@ def test_a_cache_that_takes_all_but_its_own_from_the_target_is_used_in_a_child(u
         tmp_path,
         opted_in,
     )
+
+
+def test_a_child_keeps_what_it_reads_of_a_file_that_the_parent_was_writing(tmp_path):
+    programs.run(
+        f"""
+    import faulthandler, os, fsspec
+    from fsspec.implementations.local import LocalFileSystem
+    faulthandler.dump_traceback_later(60, exit=True)
+    opened = []
+
+    class Counting(LocalFileSystem):
+        def _open(self, path, mode="rb", **kwargs):
+            opened.append(mode)
+            return super()._open(path, mode, **kwargs)
+
+    path = {str(tmp_path / "x")!r}
+    fs = fsspec.filesystem("blockcache", fs=Counting(), cache_storage={str(tmp_path / "cache")!r})
+    writer = fs.open(path, "wb")
+    writer.write(b"new" * 1000)
+    ready, go = os.pipe()
+    child = os.fork()
+    if not child:
+        os.read(ready, 1)
+        read = []
+        for _ in range(3):
+            with fs.open(path) as f:
+                read.append(f.read() == b"new" * 1000)
+        os._exit(0 if all(read) and opened.count("rb") == 1 else 1)
+    writer.close()
+    os.write(go, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+    with fs.open(path) as f:
+        assert f.read() == b"new" * 1000
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
