@@ -1,6 +1,6 @@
 """Advice on errors of other packages, added to them as notes (Python 3.11 and newer).
 
-The error and its text are not changed; a traceback shows the note below it. Only where a disk is full an
+The error and its text are not changed; a traceback shows the note below it. Only if a disk is full an
 error that names no file is given its name.
 """
 

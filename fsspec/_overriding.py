@@ -2,7 +2,7 @@
 keywords they take.
 
 A shortcut that bypasses a method that upstream would call is taken only if that method is not overridden,
-nor, where upstream inherits the method, patched in the base class (`unless_patched`).
+nor, if upstream inherits the method, patched in the base class (`unless_patched`).
 """
 
 from __future__ import annotations

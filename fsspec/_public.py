@@ -62,7 +62,7 @@ a program binds a name of the public one to something else."""
 
 
 class PublicModule(ModuleType):
-    """A public module whose names programs may replace, as they may where it is one file."""
+    """A public module whose names programs may replace, as in a module that is one file."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = getattr(self, name, self)
@@ -107,7 +107,7 @@ def publish(module: str, *members: Any, logger: str = "") -> None:
     that ``import fsspec`` stays small.
 
     ``members``: further objects, besides the classes and functions in ``__all__`` of the module.
-    ``logger``: the name of the logger of the module, where `logging` is not loaded with the module.
+    ``logger``: the name of the logger of the module, if `logging` is not loaded with the module.
     """
     has = vars(sys.modules[module])
     if module in PARTS:

@@ -12,7 +12,7 @@ def similar(name: object, known: Iterable[str], cutoff: float = 0.6) -> str | No
 
     ``cutoff``: how much alike they have to be, from 0 to 1 (the ratio of difflib).
     """
-    from difflib import get_close_matches  # only where something is wrong already
+    from difflib import get_close_matches  # only if something is wrong already
 
     return next(iter(get_close_matches(str(name), list(known), 1, cutoff)), None)
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans, where the program asks for them.
+"""OpenTelemetry spans, if the program asks for them.
 
 With ``{"otel": {"spans": true}}`` in the configuration (also ``FSSPEC_OTEL_SPANS=1``) a blocking call of an
 awaitable filesystem is a span, and each request of the HTTP filesystems one below it. Without, a call costs a
@@ -22,7 +22,7 @@ _NONE: AbstractContextManager[Any] = nullcontext()
 
 
 def span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
-    """A context manager: a span of kind CLIENT, which is what it gives, or None where none is wanted.
+    """A context manager: a span of kind CLIENT, which is what it gives, or None if none is wanted.
 
     ``name``: few are different: no path is in it.
     ``**attributes``: with ``_`` for ``.`` in their names; those that are None are left out.

@@ -133,7 +133,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
         return tokenize(path, self._fs_token, self.protocol)
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        """The entry of a member or folder. Raises FileNotFoundError where the archive has no such member."""
+        """The entry of a member or folder. Raises FileNotFoundError if the archive has no such member."""
         name = self._member_name(path)
         if not name:
             return {"name": "", "type": "directory", "size": 0}
@@ -149,7 +149,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The members in a folder, or the member itself; see `AbstractFileSystem.ls`.
 
-        Raises FileNotFoundError where the archive has no such member or folder.
+        Raises FileNotFoundError if the archive has no such member or folder.
         """
         name = self._member_name(path)
         found = self._indexed_folders().get(name)

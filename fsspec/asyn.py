@@ -165,7 +165,7 @@ class AsyncFileSystem(AbstractFileSystem):
         Raises
         ------
         ForkError
-            in a forked child, where nothing lets the instance revive.
+            in a forked child, if nothing lets the instance revive.
         """
         if not hooks.ready[0]:
             hooks.check()
@@ -272,7 +272,7 @@ class AsyncFileSystem(AbstractFileSystem):
             raise no_entry(self, error) from error
 
     async def _process_limits(self, url: str, start: int | None, end: int | None) -> str:
-        """The value of an HTTP ``Range`` header for a slice of a file. Costs one request for the size where
+        """The value of an HTTP ``Range`` header for a slice of a file. Costs one request for the size if
         ``start`` is negative and ``end`` is given, or ``end`` is negative."""
         if start is not None and start < 0 and end is None:
             return f"bytes={start}"
@@ -432,10 +432,10 @@ class AsyncFileSystem(AbstractFileSystem):
         try:
             return sync(self.loop, wait)
         finally:
-            coroutine.close()  # where there is no loop to run it
+            coroutine.close()  # if there is no loop to run it
 
     async def open_async(self, path: str, mode: str = "rb", **kwargs: Any) -> AbstractAsyncStreamedFile:
-        """A file whose methods are awaited, where the backend has such files.
+        """A file whose methods are awaited, if the backend has such files.
 
         Raises
         ------
@@ -492,7 +492,7 @@ class AbstractAsyncStreamedFile(AbstractBufferedFile):
         end = self.loc + length if length >= 0 else self.size
         if end is not None and end <= self.loc:
             return b""
-        # "end" is None where the size is not known
+        # "end" is None if the size is not known
         out = await self._fetch_range(self.loc, end)  # pyright: ignore[reportArgumentType]
         check_fetched(out, self.loc, end, getattr(self, "size", None), self._fetch_range)
         out = out if end is None else out[: end - self.loc]

@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        the exit code: 0, or 1 where there is no such folder.
+        the exit code: 0, or 1 if there is no such folder.
     """
     about = (__doc__ or "").partition("\n\n")[0]  # -OO has none
     parser = argparse.ArgumentParser(prog="python -m fsspec.cache", description=about)

@@ -57,7 +57,7 @@ __all__ = [
 
 
 class FirstChunkCache(BaseCache):
-    """Keeps the first block of the file only, where formats have their header."""
+    """Keeps only the first block of the file, where formats have their header."""
 
     name: ClassVar[str] = "first"
 
@@ -345,7 +345,7 @@ def make_cache(name: str | None, options: dict[str, Any], *given: Any) -> BaseCa
     try:
         return kind(*given, **options)
     except TypeError:
-        import inspect  # only where something is wrong already
+        import inspect  # only if something is wrong already
 
         taken = inspect.signature(kind).parameters.values()
         names = [p.name for p in taken if p.name not in ("blocksize", "fetcher", "size")]

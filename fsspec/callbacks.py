@@ -265,7 +265,7 @@ class TqdmCallback(Callback):
         super().__init__(*args, **kwargs)
 
     def branch(self, path_1: str, path_2: str, kwargs: Options) -> None:
-        """Give the transfer a bar of its own, where that was asked for."""
+        """Give the transfer a bar of its own, if that was asked for."""
         if self._is_nested:
             kwargs["callback"] = TqdmCallback(
                 {**_file_bar_options(path_1), "leave": False}, tqdm_cls=self._tqdm_cls
@@ -290,4 +290,4 @@ class TqdmCallback(Callback):
 
 
 DEFAULT_CALLBACK = _DEFAULT_CALLBACK = NoOpCallback()
-"""What is passed where nobody wants to know; shared, so never ask it for its counts."""
+"""What is passed if nobody wants to know; shared, so never ask it for its counts."""

@@ -238,7 +238,7 @@ class _ZstdFrames(RawIOBase):
     """What zstandard frames hold, by the package of that name; going back begins anew.
 
     To that package the end of its input is the end of the file, also within a frame. Therefore a frame of a
-    known content follows the input: where that is not found at the end, the input was cut off.
+    known content follows the input: if that is not found at the end, the input was cut off.
     """
 
     _LAST = b"\0the frames end here\0" * 8  # its frame is shorter: taken for contents it is not this text

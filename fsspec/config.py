@@ -97,7 +97,7 @@ def _add(conf_dict: dict[str, Any], key: str, value: object, where: str) -> None
 
 
 def _parsed(text: str) -> object:
-    import json  # only where something is configured
+    import json  # only if something is configured
 
     try:
         return json.loads(text)
@@ -193,7 +193,7 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
     Raises
     ------
     ValueError
-        where a protocol has no options but something else, or an option is text that cannot be what its
+        if a protocol has no options but something else, or an option is text that cannot be what its
         constructor declares; the text names the place, and does not show the value
     """
     configured = conf if conf_dict is None else conf_dict

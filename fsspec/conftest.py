@@ -101,7 +101,7 @@ def _empty(memory: Any) -> None:
 def ftp_writable(tmpdir: Any) -> Iterator[tuple[str, int, str, str]]:
     """An FTP server for ``tmpdir``: its host, port, and a user with a password who may write.
 
-    It holds a file "out" of 50,000 bytes. The port is 2121, or another where that is taken.
+    It holds a file "out" of 50,000 bytes. The port is 2121, or another if that is taken.
     """
     pytest.importorskip("pyftpdlib")
     user, password = "user", "pass"

@@ -62,7 +62,7 @@ publish(__name__)
 logger: logging.Logger = logging.getLogger("fsspec")
 
 DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
-"""Whether `open` expands patterns where no argument decides."""
+"""Whether `open` expands patterns if no argument decides."""
 
 
 _OPENING = "compression encoding errors expand mode name_function newline num".split()
@@ -138,7 +138,7 @@ def _is_bare_protocol(bit: str) -> bool:
 def with_options_of_url(
     cls: type[AbstractFileSystem], protocol: str, url: str, given: dict[str, Any]
 ) -> dict[str, Any]:
-    """Options, with those that a URL itself carries. Raises TypeError where it has another value for one."""
+    """Options, with those that a URL itself carries. Raises TypeError if it has another value for one."""
     found = cls._get_kwargs_from_urls(url)
     twice = sorted(name for name in found.keys() & given.keys() if found[name] != given[name])
     if twice:
@@ -429,7 +429,7 @@ def get_fs_token_paths(
             add(error, _NEW_ZIP)
         raise
     paths = [chain[0][0] for chain in chains]
-    if not several:  # what is left of "file://" is a name where the protocol is another
+    if not several:  # what is left of "file://" is a name if the protocol is another
         paths = [fs._strip_protocol(paths[0])]
     if several:
         if expand:
@@ -437,7 +437,7 @@ def get_fs_token_paths(
     elif writing and expand:
         paths = _expand_paths(paths[0], name_function, num)
     elif "*" in paths[0] or (expand and _is_pattern_to_read(fs, paths[0])):
-        types = getattr(fs, "_glob_types", None)  # where an entry costs more than its type
+        types = getattr(fs, "_glob_types", None)  # if an entry costs more than its type
         found = types(paths[0]) if types else fs.glob(paths[0], detail=True)
         files = sorted(p for p, entry in found.items() if entry["type"] != "directory")
         paths = files if files or "*" in paths[0] else paths

@@ -38,7 +38,7 @@ class DirCache(MutableMapping[str, Any]):
 
     Notes
     -----
-    Pickled it is empty: the settings travel, listings do not. Those of a filesystem do where the
+    Pickled it is empty: the settings travel, listings do not. Those of a filesystem do if the
     configuration says so: ``{"pickle": {"listings": true}}``.
     """
 
@@ -54,8 +54,8 @@ class DirCache(MutableMapping[str, Any]):
             "listings_expiry_time", listings_expiry_time, "seconds"
         )
         self.max_paths: int | None = as_number("max_paths", max_paths, "listings")
-        self._kept_listings: dict[str, Any] = {}  # the least recently used first, where that matters
-        self._expiry_times: dict[str, float] = {}  # where listings expire: the monotonic time
+        self._kept_listings: dict[str, Any] = {}  # the least recently used first, if that matters
+        self._expiry_times: dict[str, float] = {}  # if listings expire: the monotonic time
 
     def _is_expired(self, path: Any) -> bool:
         return self.listings_expiry_time is not None and self._expiry_times.get(path, 0.0) <= time.monotonic()
@@ -99,7 +99,7 @@ class DirCache(MutableMapping[str, Any]):
         del self._kept_listings[path]
 
     def pop(self, path: str, default: Any = _MISSING) -> Any:
-        """Forget a listing and return it; without one ``default``, or KeyError where none is given."""
+        """Forget a listing and return it; without one ``default``, or KeyError if none is given."""
         try:
             listing = self[path]
         except KeyError:
@@ -134,7 +134,7 @@ class DirCache(MutableMapping[str, Any]):
         ]
 
     def unpack(self, packed: list[tuple[str, Any, float | None]]) -> None:
-        """Add what `packed` gave in another process, where nothing is known of a path here."""
+        """Add what `packed` gave in another process, if nothing is known of a path here."""
         for path, listing, left in packed:
             if path not in self:
                 self[path] = listing

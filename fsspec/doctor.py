@@ -79,7 +79,7 @@ class Finding:
     text
         what was found.
     fix
-        what to do about it, usually a command; empty where nothing has to be done.
+        what to do about it, usually a command; empty if nothing has to be done.
     """
 
     level: str
@@ -220,7 +220,7 @@ def _pip() -> str:
 
 
 def _reinstall(origin: str = "WHEEL-OR-FOLDER-OF-THIS-PACKAGE") -> str:
-    """The command that puts this package back where another took its place."""
+    """The command that puts this package back if another took its place."""
     for distribution in metadata.distributions(name="fsspec"):
         text = (
             distribution.read_text("direct_url.json") if distribution.version == fsspec.__version__ else None
@@ -383,7 +383,7 @@ def _configuration(found: Diagnosis) -> None:
             config.apply_config(fsspec.get_filesystem_class(protocol), {})
         except ImportError:
             continue  # not used here
-        except ValueError as error:  # also where no protocol is called so
+        except ValueError as error:  # also if no protocol is called so
             if protocol in known_implementations:
                 found.add(PROBLEM, "configuration", str(error))
 
@@ -521,7 +521,7 @@ def _misspelt(links: list[Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 0 where nothing is a problem, or with ``--strict`` a warning, 1 otherwise."""
+    """The command; 0 if nothing is a problem, or with ``--strict`` a warning, 1 otherwise."""
     parser = argparse.ArgumentParser(
         prog="python -m fsspec.doctor",
         description=(__doc__ or "").partition("\n")[0],  # -OO has none

@@ -126,14 +126,14 @@ class ForkError(RuntimeError):
     Parameters
     ----------
     what
-        the instance or handle, as the message shall name it; the whole message where
+        the instance or handle, as the message shall name it; the whole message if
         ``owner_pid`` is not given
     owner_pid
-        the process that made it; -1 where that is not known any more
+        the process that made it; -1 if that is not known any more
     pid
         the process that used it, by default the one that runs
     advice
-        the way out, where those of an inherited filesystem do not apply (a file that is
+        the way out, if those of an inherited filesystem do not apply (a file that is
         being written, a stream that cannot be resumed)
 
     Attributes

@@ -117,7 +117,7 @@ def require(*, opted_in: bool = True) -> None:
         it will not: something is wrong with the installation, or the program did not opt in. The
         text says what to do.
     """
-    from fsspec.doctor import Diagnosis, check_installation  # only where it is asked for
+    from fsspec.doctor import Diagnosis, check_installation  # only if it is asked for
 
     found = Diagnosis()
     check_installation(found)

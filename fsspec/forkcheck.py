@@ -6,7 +6,7 @@ after a child used its copies, dropped them, closed them, was killed or only end
 while both read at the same time.  Nothing is written to the place that URL names unless
 ``--write`` asks for it.
 
-One child tries several handles at a time; where that goes wrong each handle is tried with a
+One child tries several handles at a time; if that goes wrong each handle is tried with a
 child of its own.  Progress goes to stderr.
 
 The exit code is 0 when all is safe, 1 when something is not, 2 when URL could not be
@@ -114,7 +114,7 @@ def _write(box: list[Any]) -> None:
 
 
 def _with_time_limit(act: Callable[..., T], *args: Any) -> T:
-    """In the child: what ``act`` returns; where it hangs, the stacks are shown and the child ends."""
+    """In the child: what ``act`` returns; if it hangs, the stacks are shown and the child ends."""
     faulthandler.dump_traceback_later(CHILD_PATIENCE, exit=True, file=2)
     result = act(*args)
     faulthandler.cancel_dump_traceback_later()
@@ -215,7 +215,7 @@ class _Trial:
         return findings
 
     def advise_on_file(self, findings: list[Finding]) -> None:
-        """Advise to change the class of the file, where only the file goes wrong."""
+        """Advise to change the class of the file, if only the file goes wrong."""
         with self.subject.fs.open(self.subject.path, "rb") as f:
             file = type(f)
         if file.__module__.partition(".")[0] in ("fsspec", "io", "_io"):

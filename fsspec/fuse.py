@@ -199,7 +199,7 @@ class FUSEr(Operations):
 
     @_with_errno
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
-        """Write on; elsewhere only where the filesystem's files can go there."""
+        """Write on; elsewhere only if the filesystem's files can go there."""
         opened = self.cache[fh]
         with opened.lock:
             if opened.file is None and offset == opened.size:
@@ -267,7 +267,7 @@ class FUSEr(Operations):
 
     @_with_errno
     def chmod(self, path: str, mode: int) -> None:
-        """Change permissions, where the filesystem has them."""
+        """Change permissions, if the filesystem has them."""
         change = getattr(self.fs, "chmod", None)
         if change is None:
             raise FuseOSError(errno.EOPNOTSUPP)

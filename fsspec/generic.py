@@ -217,7 +217,7 @@ class GenericFileSystem(AsyncFileSystem):
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         fs, path = self._resolve_url(url)
         found = renamed(await ask(fs, "ls", path, detail=detail, **kwargs), "listing", fs.unstrip_protocol)
-        # entries may come where names were asked for: upstream asks for entries always
+        # entries may come if names were asked for: upstream asks for entries always
         return found if detail else [each["name"] if isinstance(each, dict) else each for each in found]
 
     async def _find(
@@ -276,7 +276,7 @@ class GenericFileSystem(AsyncFileSystem):
         return cast("Found", await self._glob_there(path, **limit, **kwargs))
 
     async def _ask_side(self, name: str, path: str, **kwargs: Any) -> bool:
-        """What is true of a path; False where there is no filesystem for it."""
+        """What is true of a path; False if there is no filesystem for it."""
         try:
             fs, plain = self._resolve_url(path)
         except (KeyError, ValueError):
@@ -355,7 +355,7 @@ class GenericFileSystem(AsyncFileSystem):
 
         ``path1``, ``path2``: see `AbstractFileSystem.copy`.
         ``recursive``: NotImplementedError: trees are copied by `rsync`.
-        ``on_error``: ``"ignore"`` passes over sources that are not there, where they are copied from one
+        ``on_error``: ``"ignore"`` passes over sources that are not there, if they are copied from one
             filesystem to another; ``"raise"`` does not, nor does a copy within one filesystem.
         ``batch_size``: how many files at a time, by default 20.
         ``tempdir``: not needed: nothing is put down on this machine on the way.
@@ -396,9 +396,9 @@ class GenericFileSystem(AsyncFileSystem):
         ``blocksize``: bytes: smaller files go through memory whole, others so many at a time.
         ``callback``: gets the size and the bytes as they go.
         ``tempdir``: not needed, see `copy`.
-        ``**kwargs``: for ``cp_file`` of the filesystem, where there is only one.
-        Raises FileNotFoundError where there is no such file.
-        Raises OSError where it ends too early. The target is then as it was before, where its filesystem can
+        ``**kwargs``: for ``cp_file`` of the filesystem, if there is only one.
+        Raises FileNotFoundError if there is no such file.
+        Raises OSError if it ends too early. The target is then as it was before, if its filesystem can
             keep back what is not whole.
         """
         source, path = self._resolve_url(url)
@@ -552,7 +552,7 @@ def _url_prefix(fs: GenericFileSystem, folder: str) -> str:
 
 
 def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:
-    """All entries below a folder, by path relative to it; none where it is not there. Raises ValueError if
+    """All entries below a folder, by path relative to it; none if it is not there. Raises ValueError if
     the URL of an entry does not begin with ``start``, so that nobody knows its path."""
     try:
         found = fs.find(folder, withdirs=True, detail=True)

@@ -269,7 +269,7 @@ class FileSelector(SigSlot):
 
     @property
     def urlpath(self) -> str | None:
-        """The URL of the chosen file; None where none is."""
+        """The URL of the chosen file; None if none is."""
         return self.fs.unstrip_protocol(self.main.value[0]) if self.main.value else None
 
     def open_file(

@@ -106,7 +106,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
 
     @classmethod
     def try_resolve_path_cls(cls, dct: Mapping[str, Any]) -> type[PurePath] | None:
-        """The class of a path, where the object is one."""
+        """The class of a path, if the object is one."""
         with suppress(Exception):  # whatever it names instead: it is no path then
             fqp = dct["cls"]
             module, _, name = fqp.rpartition(".")
@@ -135,7 +135,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
 
     @classmethod
     def try_resolve_fs_cls(cls, dct: Mapping[str, Any]) -> type[AbstractFileSystem] | None:
-        """The class of a filesystem, where the object is one: by "cls", or else "protocol"."""
+        """The class of a filesystem, if the object is one: by "cls", or else "protocol"."""
         fqp: Any = dct.get("cls")
         served = None
         with suppress(Exception):  # as above

@@ -186,7 +186,7 @@ class FSMap(MutableMapping[str, bytes]):
         self.fs.pipe_file(path, maybe_convert(value))
 
     def setitems(self, values_dict: Mapping[str, Any]) -> None:
-        """Write several keys together, all at once where the filesystem is awaitable.
+        """Write several keys together, all at once if the filesystem is awaitable.
 
         Parameters
         ----------
@@ -215,7 +215,7 @@ class FSMap(MutableMapping[str, bytes]):
         Raises
         ------
         FileNotFoundError
-            where one of them is not there
+            if one of them is not there
         """
         self._remove_all([self._key_to_str(key) for key in keys])
 
@@ -248,7 +248,7 @@ class FSMap(MutableMapping[str, bytes]):
         Raises
         ------
         KeyError
-            where there is no such key, and no ``default``
+            if there is no such key, and no ``default``
         """
         try:
             found = self[key]
@@ -286,7 +286,7 @@ def get_mapper(
     Parameters
     ----------
     alternate_root
-        a path in place of the URL's, where the URL's is only good for finding the
+        a path in place of the URL's, if the URL's is only good for finding the
         filesystem.
     **kwargs
         options of the filesystem.

@@ -96,7 +96,7 @@ def open_parquet_files(
         bytes of the end of a file to fetch in search of its footer, 64 kiB at least
     filters
         as for the engine's reader; row groups that its statistics rule out are not fetched. An empty
-        list is none; where ``row_groups`` is an empty list, filters choose
+        list is none; if ``row_groups`` is an empty list, filters choose
     **kwargs
         of the files, see `AbstractBufferedFile`
 
@@ -411,7 +411,7 @@ class PyarrowEngine:
             )
 
     def files(self, metadata: pq.FileMetaData) -> list[str]:
-        """The files of a dataset that metadata are of; none where they do not say."""
+        """The files of a dataset that metadata are of; none if they do not say."""
         return []
 
     def chunks(
@@ -475,7 +475,7 @@ class FastparquetEngine:
             )
 
     def files(self, metadata: ParquetFile) -> list[str]:
-        """The files of a dataset that metadata are of; none where they do not say."""
+        """The files of a dataset that metadata are of; none if they do not say."""
         if metadata.file_scheme == "simple":
             return []
         names = map(metadata.row_group_filename, metadata.row_groups)

@@ -216,7 +216,7 @@ class BackgroundPrefetcher:
         self.consumer.seek(position)
 
     def fetch(self, start: int | None, end: int | None) -> bytes:
-        """The bytes from ``start`` up to ``end``, fewer only where the file ends before.
+        """The bytes from ``start`` up to ``end``, fewer only if the file ends before.
 
         Blocks; not to be called on the loop.
 
@@ -272,7 +272,7 @@ class BackgroundPrefetcher:
         Returns
         -------
         bytes or None
-            None, and nothing was asked for, where `fetch` is to be called.
+            None, and nothing was asked for, if `fetch` is to be called.
         """
         start, end = self._read_range(start, end)
         producer, consumer = self.producer, self.consumer

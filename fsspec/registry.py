@@ -143,7 +143,7 @@ for _name in _READ_FIRST:
     setattr(_Known, _name, _reads_entries_first(getattr(dict, _name)))
 
 known_implementations: dict[str, dict[str, str]] = _Known(_BUILT_IN)
-"""By protocol: "class", where to import it from; "err", what to do where that fails."""
+"""By protocol: "class", where to import it from; "err", what to do if that fails."""
 
 _entries_read = False
 _OLD_S3FS = ("0.0.", "0.1.", "0.2.", "0.3.", "0.4.")
@@ -164,7 +164,7 @@ def register_implementation(
     clobber
         replace another class that serves the protocol; otherwise that is a ValueError.
     errtxt
-        what users are to do where the import fails.
+        what users are to do if the import fails.
     """
     if not isinstance(name, str):
         raise TypeError(f"a protocol is text, not {name!r}: register each of several by itself")

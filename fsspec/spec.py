@@ -7,17 +7,17 @@ whole API relies on.  A backend has to bring little: `ls`, `_open`, and what it 
 What always holds:
 
 * paths inside the package have no protocol and no slash at their end; `_strip_protocol`
-  makes them so, and each public method begins with it where the backend will not;
+  makes them so, and each public method begins with it if the backend will not;
 * an algorithm over many paths (walk, find, glob, copy, ...) is a plan of `_plans`; the
   methods here only start it with the blocking driver.  The awaitable twin in `asyn`
   starts the same plan with the other driver;
-* a listing entry is a dict with at least ``name``, ``size`` (None where unknown) and
+* a listing entry is a dict with at least ``name``, ``size`` (None if unknown) and
   ``type`` (``"file"``, ``"directory"``, or what else the backend knows).
 
 An instance may be used by any thread unless its backend says otherwise.
 
 Where a method lives follows from what it takes: no path, `_spec.identity`, or `transaction`
-where it is about files that appear together; many paths (a list, a pattern, a tree),
+if it is about files that appear together; many paths (a list, a pattern, a tree),
 `_spec.many_paths`; the contents of one file, `_spec.contents`; a second name of another method,
 `_spec.aliases`; anything else about one path, here.
 """
@@ -81,7 +81,7 @@ _TEXT_OPTIONS = ("encoding", "errors", "newline")
 
 @claim
 class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
-    """The interface of every filesystem, and its behaviour where a backend has no better one.
+    """The interface of every filesystem, and its behaviour if a backend has no better one.
 
     Making the same class with the same arguments twice gives one instance, unless
     ``skip_instance_cache=True`` is among them.
@@ -104,11 +104,11 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     _cached: bool = False
     """Whether the base class has set this instance up."""
     _fsspec_lists_files: bool = False
-    """Whether ``ls`` of a file is no error: where it raises FileNotFoundError nothing is there."""
+    """Whether ``ls`` of a file is no error: if it raises FileNotFoundError nothing is there."""
     _fsspec_info_costs_less: bool = False
     """Whether ``info`` costs less than ``exists``: caches ask for that."""
     blocksize: int = 2**22
-    """Bytes copied at a time where a whole file is moved through memory."""
+    """Bytes copied at a time if a whole file is moved through memory."""
     sep: str = "/"
     protocol: ClassVar[str | tuple[str, ...]] = "abstract"
     async_impl: bool = False
@@ -211,7 +211,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         Raises
         ------
         FileNotFoundError
-            where there is nothing of that name
+            if there is nothing of that name
         """
         why = no_coroutine(self, "ls") or "it has no ls of its own"
         raise NotImplementedError(f"{type(self).__name__} cannot list: {why}")
@@ -233,9 +233,9 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     def _ls_from_cache(self, path: str) -> list[dict[str, Any]] | None:
         """The remembered listing of a path, or its entry in that of its parent.
 
-        Returns None where neither listing is remembered. That entry is not what ``ls`` gives of a folder,
+        Returns None if neither listing is remembered. That entry is not what ``ls`` gives of a folder,
         which is in ``self.dircache[path]``.
-        Raises FileNotFoundError where the listing of the parent is remembered and lacks the path.
+        Raises FileNotFoundError if the listing of the parent is remembered and lacks the path.
         """
         parent = self._parent(path)
         try:
@@ -271,7 +271,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         Raises
         ------
         FileNotFoundError
-            where there is nothing of that name
+            if there is nothing of that name
         """
         path = self._strip_protocol(path)
         siblings = self.ls(self._parent(path), detail=True, **kwargs)
@@ -296,7 +296,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     @default
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """Whether there is anything at a path; False where that cannot be found out."""
+        """Whether there is anything at a path; False if that cannot be found out."""
         try:
             self.info(path, **kwargs)
         except ForkError:
@@ -306,12 +306,12 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         return True
 
     def lexists(self, path: str, **kwargs: Any) -> bool:
-        """Like `exists`, but true of a link that leads nowhere, where the backend has links."""
+        """Like `exists`, but true of a link that leads nowhere, if the backend has links."""
         return self.exists(path)
 
     @default
     def isdir(self, path: str) -> bool:
-        """Whether a path is a folder; False where it is not there."""
+        """Whether a path is a folder; False if it is not there."""
         try:
             entry = self.info(path)
         except OSError:
@@ -323,7 +323,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     @default
     def isfile(self, path: str) -> bool:
-        """Whether a path is a file; False where it is not there."""
+        """Whether a path is a file; False if it is not there."""
         try:
             return bool(self.info(path)["type"] == "file")
         except ForkError:
@@ -332,7 +332,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
             return False
 
     def size(self, path: str) -> int | None:
-        """The bytes of a file, None where the backend cannot know."""
+        """The bytes of a file, None if the backend cannot know."""
         entry = self.info(path)
         try:
             return entry.get("size", None)
@@ -345,7 +345,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         Raises
         ------
         FileNotFoundError
-            where there is no such file
+            if there is no such file
         """
         return int(tokenize(self.info(path)), 16)
 
@@ -355,18 +355,18 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         Raises
         ------
         FileNotFoundError
-            where there is no such file
+            if there is no such file
         """
         from hashlib import sha256
 
         return sha256(str(self.info(path)).encode()).hexdigest()
 
     def created(self, path: str) -> datetime:
-        """When a file was made, a `datetime.datetime`, where the backend knows."""
+        """When a file was made, a `datetime.datetime`, if the backend knows."""
         raise NotImplementedError(f"{type(self).__name__} does not know when files were made")
 
     def modified(self, path: str) -> datetime:
-        """When a file was last changed, a `datetime.datetime`, where the backend knows."""
+        """When a file was last changed, a `datetime.datetime`, if the backend knows."""
         raise NotImplementedError(f"{type(self).__name__} does not know when files were changed")
 
     def sign(self, path: str, expiration: int = 100, **kwargs: Any) -> str:
@@ -415,9 +415,9 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         Raises
         ------
         FileNotFoundError
-            where there is no such folder
+            if there is no such folder
         OSError
-            where something is in it
+            if something is in it
         """
 
     @default
@@ -427,7 +427,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         Raises
         ------
         FileNotFoundError
-            where there is no such file
+            if there is no such file
         """
         self._rm(path)
 

@@ -193,7 +193,7 @@ class Transaction:
             self._release_fs()
 
     def _note_changes(self) -> None:
-        """Have forgotten what was listed before the files appeared, also where the backend notes nothing."""
+        """Have forgotten what was listed before the files appeared, also if the backend notes nothing."""
         if self.fs is not None:
             written = [f.path for f in self.files if isinstance(f, AbstractBufferedFile)]
             places = dict.fromkeys(place for path in written for place in (path, self.fs._parent(path)))

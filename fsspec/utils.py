@@ -101,7 +101,7 @@ _PLAIN = frozenset({str, bytes, int, float, bool, type(None), type})
 
 
 def tokenize(*args: Any, **kwargs: Any) -> str:
-    """A digest of arguments: equal where their representations are, whatever the order of keywords.
+    """A digest of arguments: equal if their representations are, whatever the order of keywords.
 
     An object with a token of its own (``__dask_tokenize__``, as filesystems have) is represented by it, and
     a set by its members in order. A filesystem that is not in the cache of instances is represented by its
@@ -214,7 +214,7 @@ def mirror_from(origin_name: str, methods: Iterable[str]) -> Callable[[type[C]],
 
 
 def get_package_version_without_import(name: str) -> str | None:
-    """The version of a package, whether it has been imported or not; None where there is none."""
+    """The version of a package, whether it has been imported or not; None if there is none."""
     known = getattr(sys.modules.get(name), "__version__", None)
     if isinstance(known, str):
         return known
@@ -280,7 +280,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
     ValueError
         for any other mode
     """
-    from fsspec._files.replacing import replacing  # only needed where files are written
+    from fsspec._files.replacing import replacing  # only needed if files are written
 
     if mode not in ("w", "wb", "wt"):
         raise ValueError(f"atomic_write replaces the whole of {path}: its mode is 'wb' or 'w', not {mode!r}")

@@ -29,7 +29,7 @@ def located(problem: str, cls: type) -> str:
 
 
 def advise(note: str, cls: type, outside: bool = False, file: type | None = None) -> str:
-    """What to do about a fault; empty where there is nothing to say.
+    """What to do about a fault; empty if there is nothing to say.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def advise(note: str, cls: type, outside: bool = False, file: type | None = None
     outside
         whether a module or a class has the connection: see `fsspec._checks.forked.shared_by_instances`.
     file
-        the class of the file, where what it holds is the fault.
+        the class of the file, if what it holds is the fault.
     """
     noise = "noise" in note
     if NOT_TRIED in note:

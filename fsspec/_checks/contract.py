@@ -34,7 +34,7 @@ MODES = ("opted in", "by hand", "neither")
 WRITING = "file being written"
 BOTH = "used by both at once"
 TOGETHER, TIMES = 0.25, 3  # seconds for which both use it, and how often a child does at least
-PATIENCE = 15.0  # seconds for the parent to do its next thing, more where the machine is crowded
+PATIENCE = 15.0  # seconds for the parent to do its next thing, more if the machine is crowded
 SIZE = 100_000
 
 CONTENT = bytes((i * 7 + (i >> 8)) % 256 for i in range(SIZE))
@@ -50,7 +50,7 @@ class Instance:
         return self.job.fs
 
     def use(self, handle: Any) -> None:
-        """Works, to the last byte; AssertionError where it does not."""
+        """Works, to the last byte; AssertionError if it does not."""
         for path, data in self.job.files.items():
             handle.invalidate_cache()
             assert handle.cat_file(path) == data, f"other bytes of {path}"
@@ -262,7 +262,7 @@ ACTIONS: dict[str, Callable[[Job, list[Any]], None]] = {
 
 
 def in_time(func: Callable[[], None], what: str) -> str:
-    """Run something of the parent's; why it is not as it should be, empty where it is."""
+    """Run something of the parent's; why it is not as it should be, empty if it is."""
     problem = forked.in_time(func, what, PATIENCE * forked.load_factor())
     if problem is None:
         faulthandler.dump_traceback(all_threads=True)
@@ -299,7 +299,7 @@ class Meanwhile:
 
 
 def cell(job: Job, name: str) -> str:
-    """One action; empty where child and parent are as they should be."""
+    """One action; empty if child and parent are as they should be."""
     handle = job.handle
     Instance(job).use(job.fs)  # it has its connections before a file has any
     gc.collect()

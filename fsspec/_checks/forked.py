@@ -1,6 +1,6 @@
 """Running something in a forked child: its exit code, its result, its stderr and the sockets that it shares.
 
-The child's stderr is caught in a file; where the child does not end in time its stacks
+The child's stderr is caught in a file; if the child does not end in time its stacks
 are dumped there and it is killed.  `fsspec.forkcheck` and the tests are made of this.
 """
 
@@ -37,9 +37,9 @@ def load_factor() -> float:
 
 @dataclass
 class Report:
-    """How a child ended; ``code`` is None where it hung.
+    """How a child ended; ``code`` is None if it hung.
 
-    ``result``: what it was to compute, "done" where that is None; a traceback if it raised.
+    ``result``: what it was to compute, "done" if that is None; a traceback if it raised.
     ``seconds``: from the fork to the child's end.
     ``waited``: how much of it, after it had sent its result, the child was neither running nor ready to run.
     """
@@ -51,7 +51,7 @@ class Report:
     waited: float = 0.0
 
     def problem(self, killed: bool = False) -> str:
-        """What is wrong with how the child ended; empty where nothing is."""
+        """What is wrong with how the child ended; empty if nothing is."""
         if self.code is None:
             return f"hung\n{self.stderr}"
         if killed:
@@ -70,7 +70,7 @@ class Report:
 
 
 def _busy(pid: int | str) -> float | None:
-    """Seconds that a process has run or was ready to run; None where the kernel does not count them."""
+    """Seconds that a process has run or was ready to run; None if the kernel does not count them."""
     try:
         with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
             return sum(map(int, f.read().split()[:2])) / 1e9
@@ -129,7 +129,7 @@ def named_shares(text: str, parents: Sockets) -> str:
 
 
 def in_time(func: Callable[[], str | None], what: str, seconds: float) -> str | None:
-    """In the parent: what ``func`` says is wrong, or what it raised; empty where nothing is, None where it
+    """In the parent: what ``func`` says is wrong, or what it raised; empty if nothing is, None if it
     takes longer."""
     outcome: list[str] = []
 

@@ -22,7 +22,7 @@ _TOLD = re.compile(r'__version__ = "([^"]+)"')
 
 
 def wrong_in_project(folder: Path) -> Iterator[tuple[str, str]]:
-    """Files of a project that bring another fsspec, each with what to do; none where they cannot be read.
+    """Files of a project that bring another fsspec, each with what to do; none if they cannot be read.
 
     Looked at are the lock files of uv, poetry, pdm and pip, requirements files, and ``[tool.uv]`` of
     ``pyproject.toml``.
@@ -118,7 +118,7 @@ def _pins(path: Path) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    """What a file says; nothing where it cannot be read."""
+    """What a file says; nothing if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):

@@ -50,7 +50,7 @@ class Finding:
     Attributes
     ----------
     handle
-        what crossed the fork: "instance", "open file", "mapping", "nothing" where the
+        what crossed the fork: "instance", "open file", "mapping", "nothing" if the
         child makes an instance of its own, "file being written".
     child
         what the child did with it.
@@ -61,7 +61,7 @@ class Finding:
     note
         what happened, in a few words.
     advice
-        what to do where it is not safe; empty where it was not tried.
+        what to do if it is not safe; empty if it was not tried.
     """
 
     handle: str
@@ -164,7 +164,7 @@ def report(url: str, cls: type, findings: list[Finding], note: str = "", tried: 
 
 
 def json_options(text: str) -> dict[str, Any]:
-    """Options of a filesystem as a command is given them; `ValueError` where they are no JSON object."""
+    """Options of a filesystem as a command is given them; `ValueError` if they are no JSON object."""
     try:
         found, why = json.loads(text), ""
     except json.JSONDecodeError as error:
@@ -196,7 +196,7 @@ GONE = 141
 
 
 def run_command(main: Callable[[], int]) -> int:
-    """Run a command, and return its exit code; it ends in silence where ``| head`` reads no more."""
+    """Run a command, and return its exit code; it ends in silence if ``| head`` reads no more."""
     try:
         try:
             return main()

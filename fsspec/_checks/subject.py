@@ -47,7 +47,7 @@ class Subject:
         self.streams = False
         self.wanted = given[:SAMPLE]
         self.folder, _, self.name = self.path.rpartition("/")
-        self.sharing = ""  # what to do where the instance shares its connection, once that was found
+        self.sharing = ""  # what to do if the instance shares its connection, once that was found
         self.outside = forked.shared_by_instances(self.others, self.anew)
         for handle in self.handles():
             box = [handle.make()]
@@ -121,7 +121,7 @@ def is_stream(handle: object) -> bool:
 
 
 def _range_note(length: int) -> str:
-    """The note about how much ``cat_file`` gave of a file; empty where it is what was asked for."""
+    """The note about how much ``cat_file`` gave of a file; empty if it is what was asked for."""
     if length <= SAMPLE:
         return ""
     return (
@@ -131,7 +131,7 @@ def _range_note(length: int) -> str:
 
 
 def _keeps_note(fs: AbstractFileSystem) -> str:
-    """The note about names in ``_fork_keeps``; empty where the instance, which was used, has them."""
+    """The note about names in ``_fork_keeps``; empty if the instance, which was used, has them."""
     missing = [name for name in type(fs)._fork_keeps if not hasattr(fs, name)]
     return f"_fork_keeps names what the instance does not have: {', '.join(missing)}" if missing else ""
 
@@ -172,7 +172,7 @@ def from_start(f: IO[bytes]) -> bytes:
 
 
 def parent_problem(read: Callable[[Any], bytes], box: list[Any], wanted: bytes) -> str:
-    """In the parent: what is wrong with the next read from the handle in the box; empty where nothing is."""
+    """In the parent: what is wrong with the next read from the handle in the box; empty if nothing is."""
 
     def differs() -> str:
         return "" if read(box[0]) == wanted else "the parent reads other bytes"

@@ -69,7 +69,7 @@ class AbstractBufferedFile(io.IOBase):
     """A binary file of a filesystem, read through a cache or written in parts.
 
     A subclass brings `_fetch_range` to be read, and `_initiate_upload` and
-    `_upload_chunk` to be written; `commit` and `discard` as well where files can be part
+    `_upload_chunk` to be written; `commit` and `discard` as well if files can be part
     of a transaction.
 
     Parameters
@@ -81,7 +81,7 @@ class AbstractBufferedFile(io.IOBase):
     mode
         "rb", "wb", "ab" or "xb".
     block_size
-        bytes: of the cache where reading, of the parts at least where writing;
+        bytes: of the cache if reading, of the parts at least if writing;
         "default" or None for `DEFAULT_BLOCK_SIZE`.
     autocommit
         make the file visible as it is closed; otherwise `commit` does.
@@ -385,7 +385,7 @@ class AbstractBufferedFile(io.IOBase):
         return self.readinto(b)
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
-        """Bytes up to and including a separator, or all that is left where it does not occur.
+        """Bytes up to and including a separator, or all that is left if it does not occur.
 
         Parameters
         ----------
@@ -472,7 +472,7 @@ class AbstractBufferedFile(io.IOBase):
         before = buffer.tell()
         try:
             count: int = buffer.write(data)
-        finally:  # also where an interrupt came as it returned
+        finally:  # also if an interrupt came as it returned
             self.loc += buffer.tell() - before
         return count
 
@@ -491,7 +491,7 @@ class AbstractBufferedFile(io.IOBase):
     def close(self) -> None:
         """Upload what is left and finish; closing again does nothing.
 
-        If it is interrupted or fails, closing again sends the file again, where no part was sent before.
+        If it is interrupted or fails, closing again sends the file again, if no part was sent before.
 
         Raises
         ------
@@ -553,12 +553,12 @@ class AbstractBufferedFile(io.IOBase):
         pipe_buffer(self)
 
     def commit(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
-        """Make what was written visible, where ``autocommit`` is off. For subclasses."""
+        """Make what was written visible, if ``autocommit`` is off. For subclasses."""
         if self._fsspec_is_piped():
             self._fsspec_pipe_buffer()
 
     def discard(self) -> Any:  # a coroutine in `AbstractAsyncStreamedFile`
-        """Give up what was written, where ``autocommit`` is off. For subclasses."""
+        """Give up what was written, if ``autocommit`` is off. For subclasses."""
 
     # after a fork
 

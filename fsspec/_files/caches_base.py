@@ -40,7 +40,7 @@ _logger: Any = None  # found once: looking it up takes longer than a read that i
 
 
 def path_of(fetcher: object) -> str:
-    """The file that a fetcher reads, for messages; empty where it does not say."""
+    """The file that a fetcher reads, for messages; empty if it does not say."""
     path = getattr(getattr(fetcher, "__self__", None), "path", None)
     return redact_url(path) if path else ""
 
@@ -106,7 +106,7 @@ class BaseCache:
     fetcher
         called with start and end, returns the bytes between.
     size
-        of the file, in bytes; None where it is unknown.
+        of the file, in bytes; None if it is unknown.
     """
 
     name: ClassVar[str] = "none"
@@ -133,7 +133,7 @@ class BaseCache:
         self._reset_stats()
 
     def _fetch(self, start: int | None, stop: int | None) -> bytes:
-        """The bytes from ``start`` up to ``stop``, fewer only where the file ends before. None is the
+        """The bytes from ``start`` up to ``stop``, fewer only if the file ends before. None is the
         beginning of the file, or its end."""
         size = self.size
         if start is None or stop is None or start < 0 or size is None or stop > size:
@@ -192,7 +192,7 @@ class BaseCache:
         self.total_requested_bytes = 0
 
     def _log_stats(self) -> str:
-        """The counts, to be appended to a line of a log; empty where nothing was counted."""
+        """The counts, to be appended to a line of a log; empty if nothing was counted."""
         if self.hit_count == self.miss_count == 0:
             return ""
         return (
@@ -285,7 +285,7 @@ class UpdatableLRU:
         try:
             result = self._cache[args]
             self._cache.move_to_end(args)
-        except KeyError:  # also where another thread has just dropped it
+        except KeyError:  # also if another thread has just dropped it
             self._lru_misses += 1
             result = self._cached_function(*args)
             self.add_key(result, *args)

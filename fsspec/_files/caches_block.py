@@ -203,7 +203,7 @@ class _BackgroundFetch:
     def _run(self) -> None:
         try:
             self._fetched_block = self._fetch(self.number)
-        except BaseException as error:  # raised where the block is read
+        except BaseException as error:  # raised when the block is read
             self.error = error
         self._done.set()
 
@@ -307,7 +307,7 @@ class MMapCache(BaseCache):
     """
 
     name: ClassVar[str] = "mmap"
-    _makes_file = True  # where none is at the location
+    _makes_file = True  # if none is at the location
 
     def __init__(
         self, blocksize: int, fetcher: Fetcher, size: int, location: str | None = None,

@@ -39,7 +39,7 @@ class _StretchCache(BaseCache):
 
     @property
     def start(self) -> Any:
-        """Where in the file it begins; None where nothing was kept yet."""
+        """Where in the file it begins; None if nothing was kept yet."""
         before, middle, _ = self._kept_stretch
         return None if middle is None else middle - len(before)
 
@@ -49,7 +49,7 @@ class _StretchCache(BaseCache):
 
     @property
     def end(self) -> Any:
-        """Where in the file it ends; None where nothing was kept yet."""
+        """Where in the file it ends; None if nothing was kept yet."""
         _, middle, after = self._kept_stretch
         return None if middle is None else middle + len(after)
 

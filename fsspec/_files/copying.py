@@ -4,7 +4,7 @@ What blocks is done in a thread of its own, unless a thread would cost more (`_Q
 the one call: no pool is kept, so none is inherited by a forked child.
 
 Small files go whole through memory, others block by block. A file appears at its target only when it is
-whole, where the target can keep back what is written.
+whole, if the target can keep back what is written.
 
 Cancelling a copy waits at most `_GRACE` seconds for the thread, so that a server that stalls does not
 delay it for longer. When the server answers after that, the thread stops between two blocks and
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger("fsspec.generic")
 
 
-BATCH = 20  # files copied at a time where nobody says how many: each takes a thread
+BATCH = 20  # files copied at a time if nobody says how many: each takes a thread
 BLOCK = 2**20
 _GRACE = 0.2
 _MEMORY = "fsspec.implementations.memory"
@@ -203,7 +203,7 @@ def _give_up(file: IO[bytes] | AbstractBufferedFile) -> None:
     """Drop a file that was being written, so that not even its finalizer sends anything."""
     try:
         if not isinstance(file, AbstractBufferedFile):
-            file.close()  # which makes it appear only where autocommit means nothing
+            file.close()  # which makes it appear only if autocommit means nothing
         if discard := getattr(file, "discard", None):
             discard()
     except Exception:  # of the two failures the first is what the caller has to know of

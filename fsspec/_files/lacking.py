@@ -36,13 +36,13 @@ class _SetByInit:
 
 
 def set_by_init() -> Any:
-    """An attribute of a base class that raises an AttributeError where ``__init__`` of a subclass does not
+    """An attribute of a base class that raises an AttributeError if ``__init__`` of a subclass does not
     call that of the base class."""
     return _SetByInit()
 
 
 def no_coroutine(fs: object, name: str) -> str:
-    """What is wrong where an awaitable backend has an operation as a plain method; else empty."""
+    """What is wrong if an awaitable backend has an operation as a plain method; else empty."""
     method = getattr(type(fs), f"_{name}", None) if getattr(fs, "async_impl", False) else None
     if method is None or iscoroutinefunction(method) or isasyncgenfunction(method):
         return ""
@@ -85,7 +85,7 @@ _TAKING = "__exit__ _initiate_upload _upload_chunk close commit flush write".spl
 
 
 def refuse_loss(file: AbstractBufferedFile) -> None:
-    """Raise NotImplementedError where what is in the buffer would be lost, as nothing of the file's class
+    """Raise NotImplementedError if what is in the buffer would be lost, as nothing of the file's class
     uploads it or may have taken it elsewhere."""
     if type(file.buffer) is io.BytesIO and file.buffer.tell():
         if all(is_from_here(getattr(type(file), name, None)) for name in _TAKING):
@@ -93,7 +93,7 @@ def refuse_loss(file: AbstractBufferedFile) -> None:
 
 
 def refuse_endless(file: AbstractBufferedFile, pipe: Callable[..., Any]) -> None:
-    """Raise NotImplementedError where the ``pipe_file`` by which ``pipe`` writes a file opened this one.
+    """Raise NotImplementedError if the ``pipe_file`` by which ``pipe`` writes a file opened this one.
 
     Else it would be called by this one again, and so on, in a transaction without an end.
     """

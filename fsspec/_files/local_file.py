@@ -97,7 +97,7 @@ class LocalFileOpener(io.IOBase):
     _raw_position = 0  # of a reader without a buffer
     _given_at: int | None = 0  # as its `LocalRaw`'s
     temp: str | None = None
-    _appends_from: int | None = None  # where in ``temp`` begins what is to be appended
+    _appends_from: int | None = None  # the position in ``temp`` of the first byte to append
     blocksize = io.DEFAULT_BUFFER_SIZE
     _made_before_fork = False  # whether a hook of a child was called
 

@@ -235,7 +235,7 @@ class OpenFiles(list[OpenFile[Any]]):
             if is_mine(self):
                 self.fs.commit_many(files)
             return
-        with ExitStack() as closing:  # all of them, even where one fails
+        with ExitStack() as closing:  # all of them, even if one fails
             for f in files if self._open_many else self:
                 closing.callback(f.close)
 

@@ -52,7 +52,7 @@ class RunningAverageTracker:
 
     @property
     def average(self) -> int:
-        """In whole bytes; 1 MiB where nothing was read yet."""
+        """In whole bytes; 1 MiB if nothing was read yet."""
         return self._total_size // len(self._last_sizes) if self._last_sizes else 2**20
 
     @property
@@ -109,11 +109,11 @@ class PrefetchProducer:
     queue
         of the blocks, shared with the consumer.
     wakeup_event
-        set where there may be something to begin.
+        set when there may be something to begin.
     user_max_prefetch_size
         bytes that may be fetched ahead at most.
     min_prefetch_size
-        bytes that are fetched ahead at least, where anything is.
+        bytes that are fetched ahead at least, if anything is.
     """
 
     MIN_CHUNK_SIZE: ClassVar[int] = 5 * 2**20
@@ -125,7 +125,7 @@ class PrefetchProducer:
     MOST_AHEAD_OF_READ: ClassVar[int] = 64
     """How many times what was read in a row the user's least may be."""
     VARIABLE_IO_THRESHOLD: ClassVar[int] = 64 * 2**20
-    """Bytes that may be fetched ahead where reads are of different sizes."""
+    """Bytes that may be fetched ahead if reads are of different sizes."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class PrefetchProducer:
         return self.MIN_STREAKS_FOR_PREFETCHING - (self._min_prefetch_size > 0)
 
     def begin_read(self, size: int) -> None:
-        """Begin to fetch what a read is to wait for, and what follows it as well where that is little."""
+        """Begin to fetch what a read is to wait for, and what follows it as well if that is little."""
         wanted = self.bytes_to_fetch()
         if size < wanted <= min(2 * size, self.MIN_CHUNK_SIZE):
             size = wanted
@@ -199,7 +199,7 @@ class PrefetchProducer:
             self.begin_block(min(step, size - done))
 
     def in_parts(self, size: int) -> int:
-        """Bytes of each fetch for a read: where the user says that a connection is slow it uses several."""
+        """Bytes of each fetch for a read: if the user says that a connection is slow it uses several."""
         return max(self.MIN_CHUNK_SIZE, -(-size // self.concurrency)) if self._min_prefetch_size else size
 
     def begin_block(self, size: int) -> Block:
@@ -226,7 +226,7 @@ class PrefetchProducer:
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._active_tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # it is raised where the block is wanted, if it ever is
+            task.exception()  # raised when the block is wanted, if it ever is
         self.wakeup_event.set()
 
     def start(self) -> None:
@@ -279,7 +279,7 @@ class PrefetchConsumer:
     queue
         of the blocks, shared with the producer.
     wakeup_event
-        set where there is room for further fetches.
+        set when there is room for further fetches.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ file or the new one, never a part.  A child that is forked in between leaves bot
 download is its parent's, and as the fork returns its copy of the open file leads nowhere, for
 the two would write at an offset that they share.
 
-What is copied within this machine or comes from memory (`write_whole`) is written so too where
+What is copied within this machine or comes from memory (`write_whole`) is written so too if
 no other program can notice the difference; a download always is.
 """
 
@@ -91,7 +91,7 @@ class FileInTheWayError(FileExistsError, NotADirectoryError):
 
 
 def make_folders(path: str) -> None:
-    """Make a folder and those above it, where they are not there. Raises FileInTheWayError."""
+    """Make a folder and those above it, if they are not there. Raises FileInTheWayError."""
     try:
         os.makedirs(path, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -99,7 +99,7 @@ def make_folders(path: str) -> None:
 
 
 def make_folder_of(path: str) -> None:
-    """Make the folder that a file will be in, where it is not there: also of a path that ends in a separator,
+    """Make the folder that a file will be in, if it is not there: also of a path that ends in a separator,
     which `replacing` refuses. Raises FileInTheWayError."""
     if not os.path.isdir(os.path.dirname(path) or "."):
         make_folders(os.path.dirname(os.path.abspath(path)))
@@ -116,9 +116,9 @@ class replacing:
     can be made, one that is named by a descriptor (``/dev/stdout``), and one whose name is
     given to `in_place`.
 
-    ``read_only``: also a file is replaced that may not be written to, where its folder allows that.
+    ``read_only``: also a file is replaced that may not be written to, if its folder allows that.
 
-    Raises IsADirectoryError if the path ends in a separator (FileNotFoundError where the folder above is
+    Raises IsADirectoryError if the path ends in a separator (FileNotFoundError if the folder above is
         missing), and PermissionError for a file that may not be written to.
     """
 
@@ -198,7 +198,7 @@ class replacing:
         try:
             self._file = None
             _under_way.discard(f)
-            if not mine:  # also where no hook ran
+            if not mine:  # also if no hook ran
                 _redirect_to_null(f)
             f.close()
             name_target(error, partial, self.path)
@@ -222,7 +222,7 @@ class replacing:
 
 
 def file_state(path: str) -> tuple[int, ...] | None:
-    """What differs between a local file and one that was written since; None where there is no file."""
+    """What differs between a local file and one that was written since; None if there is no file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -257,7 +257,7 @@ def write_whole(
 
     ``path``: the file; a link is followed.
     ``write``: called with the name to write to, which it creates or truncates. A second time with another
-        name where the disk has room for the new file in the place of the old one only.
+        name if the disk has room for the new file in the place of the old one only.
     ``size``: bytes that it will write.
     ``atomic``: whether that is the name of a new file in the same folder, which is renamed to ``path`` when
         it is whole; else it is ``path`` itself. None decides for the new file where no other program can
@@ -351,7 +351,7 @@ def _opener_like(before: os.stat_result | None) -> Callable[[str, int], int] | N
 
 def _may_replace(target: str, before: os.stat_result | None, path: str, certainly: bool) -> bool:
     """Whether another file may take the place of the one that is there. Raises OSError, which names the
-    ``path``, where that may not be written to."""
+    ``path``, if that may not be written to."""
     if before is None:
         return True
     if not stat.S_ISREG(before.st_mode) or (target != path and os.path.islink(target)):
@@ -380,7 +380,7 @@ def _attributes(file: int | str) -> dict[str, bytes]:
 
 
 def _is_unused(fd: int) -> bool:
-    """Whether nobody else has the file open; False where the system gives no answer.
+    """Whether nobody else has the file open; False if the system gives no answer.
 
     Linux gives a write lease only then. It is given back at once; who opens the file in
     between waits for that, and the signal about it is one that is ignored by default.
@@ -461,7 +461,7 @@ def _write_over(
 def name_beside(path: str) -> str | None:
     """An empty file beside the plain file at ``path``, to be written in its place; see `take_place`.
 
-    None where ``path`` is to be written directly: nothing is there, or no plain file, or one that may not be
+    None if ``path`` is to be written directly: nothing is there, or no plain file, or one that may not be
     replaced.
     """
     try:
@@ -477,7 +477,7 @@ def name_beside(path: str) -> str | None:
 
 
 def take_place(partial: str, path: str) -> None:
-    """Let what was written to `name_beside` of ``path`` be the file there; where nothing was, that stays."""
+    """Let what was written to `name_beside` of ``path`` be the file there; if nothing was, that stays."""
     target, before = _behind_links(path)
     with suppress(FileNotFoundError):
         made = os.stat(partial)

@@ -85,7 +85,7 @@ class SnappyFile(AbstractBufferedFile):
         return self._take_decoded(decoded if everything else length)  # type: ignore[arg-type]  # as above
 
     def readuntil(self, char: bytes = b"\n", blocks: int | None = None) -> bytes:
-        """Bytes up to and including a separator, or all that is left where it does not occur."""
+        """Bytes up to and including a separator, or all that is left if it does not occur."""
         self._fsspec_check_readable()
         searched = 0
         while (at := self._decoded_ahead.find(char, max(searched - len(char) + 1, 0))) < 0:

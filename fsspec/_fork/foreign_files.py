@@ -168,7 +168,7 @@ def _allowed(state: dict[str, Any]) -> bool:
 
 
 def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Restore a file in this process; False where there is no way to."""
+    """Restore a file in this process; False if there is no way to."""
     facts = class_facts.facts_of(real)
     if not _holds_resources(real, before):
         return True  # it needs only its filesystem

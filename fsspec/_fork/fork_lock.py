@@ -35,7 +35,7 @@ _waited: set[tuple[int, int]] = set()  # forks that are being made and have wait
 class BriefLock(_RLock):  # type: ignore[misc]  # its type names not all it has
     """A re-entrant lock that a fork takes before it is made; in the child it is free.
 
-    It is the interpreter's own lock, even where gevent or eventlet replace those of `threading`. So an
+    It is the interpreter's own lock, even if gevent or eventlet replace those of `threading`. So an
     interrupt (`KeyboardInterrupt`) never leaves it locked outside of its ``with`` block; a release written
     in Python could be interrupted before it has any effect.
 
@@ -74,7 +74,7 @@ class BriefLock(_RLock):  # type: ignore[misc]  # its type names not all it has
                     self.release()
 
     def _before_block(self) -> None:
-        """Called before the lock is taken, where ``_asks_first``.
+        """Called before the lock is taken, if ``_asks_first``.
 
         No override of ``__enter__``: an interrupt as that returns would leave the lock held.
         """
@@ -228,4 +228,4 @@ def _in_child() -> None:
 
 
 hooks.at_fork(before=_before, parent=_in_parent, child=_in_child)
-hooks.at_fork(before=wait_for_authors)  # earlier, where there are loops
+hooks.at_fork(before=wait_for_authors)  # earlier, if there are loops

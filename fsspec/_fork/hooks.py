@@ -2,7 +2,7 @@
 
 The *generation* is an integer that each forked child increments once, before any other
 code of the child runs.  An object that belongs to one process stores the generation in
-which it was made; it is inherited where that differs from the current one.  Outside of
+which it was made; it is inherited if that differs from the current one.  Outside of
 this package `fsspec._fork.owned` makes that comparison.  Where the hooks of
 ``os.register_at_fork`` do not run (a C library forked), `check` notices that `ready` is not set and
 runs them; the functions that hand work to another thread call it first.
@@ -89,7 +89,7 @@ class Registry:
         self._forget_ref = self._refs.pop
 
     def add(self, obj: object) -> None:
-        """Remember ``obj`` for as long as it lives; TypeError where it has no weak references."""
+        """Remember ``obj`` for as long as it lives; TypeError if it has no weak references."""
         known = self._find(obj) if weakref.getweakrefcount(obj) else None
         self._refs[known or _Ref(obj, self._forget_ref)] = generation
 
@@ -100,7 +100,7 @@ class Registry:
         return None
 
     def made_in(self, obj: object) -> int | None:
-        """The generation in which ``obj`` was added; None where it was not."""
+        """The generation in which ``obj`` was added; None if it was not."""
         ref = self._find(obj)
         return None if ref is None else self._refs.get(ref)
 
@@ -215,7 +215,7 @@ def immortalize(obj: object) -> None:
 def prepare_to_immortalize() -> None:
     """Make the list of immortal objects itself immortal, once.
 
-    Done in the parent, where there is time, it costs children neither time nor memory.
+    Done in the parent, if there is time, it costs children neither time nor memory.
     """
     global _prepared
     if _prepared:
@@ -245,7 +245,7 @@ def pause_collection() -> None:
 
 
 def resume_collection() -> None:
-    """The end of `pause_collection`; nothing where the collector was off before it."""
+    """The end of `pause_collection`; nothing if the collector was off before it."""
     global _collecting_again
     _pausing.discard(get_ident())
     if _collecting_again and not _pausing:
@@ -341,7 +341,7 @@ def attempt(what: str, func: Callable[..., Any], *args: Any) -> Any:
     """Call ``func`` as a step of a hook: what it raises is logged when the fork is over.
 
     If a signal handler raised within it, ``func`` is called again, and the handler after the fork.
-    Returns what ``func`` returns; None where it raised.
+    Returns what ``func`` returns; None if it raised.
     """
     for last in (False, False, True):
         try:
@@ -399,7 +399,7 @@ def current_fork() -> tuple[int, int]:
 
 
 # If a signal handler raises as a hook begins, the interpreter skips the hook. Therefore each is registered
-# twice: the second call does its work where the first was skipped.
+# twice: the second call does its work if the first was skipped.
 def _before() -> None:
     me = get_ident()
     if me in _before_hooks_ran:
@@ -475,10 +475,10 @@ def _register_pending_call() -> None:
 
 
 def _pending_calls_run() -> bool:
-    """Whether the interpreter will run pending calls next: where Python code of the main thread forked."""
+    """Whether the interpreter will run pending calls next: if Python code of the main thread forked."""
     if _pending is None or sys._getframe(1).f_back is None:
         return False
-    import threading  # loaded already where anything was deferred
+    import threading  # loaded already if anything was deferred
 
     return threading.current_thread() is threading.main_thread()
 

@@ -249,7 +249,7 @@ def make_instance(cls: type[T], args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 def make_listed_instance(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], listings: Any) -> Any:
-    """As `make_instance`, from a pickle with listings, which are added where the instance lacks them."""
+    """As `make_instance`, from a pickle with listings, which are added if the instance lacks them."""
     fs = make_instance(cls, args, kwargs)
     fs.dircache.unpack(listings)
     return fs
@@ -281,7 +281,7 @@ _ALLOWED_WITHOUT_USE = frozenset(
 _ALSO_WHERE_REFUSED = frozenset(
     "invalidate_cache get_mapper _intrans _invalidated_caches_in_transaction".split()
 )
-"""What can also be read where use is refused, since it concerns only this process."""
+"""What can be read even if use is refused, because it concerns only this process."""
 
 
 class _Revival:
@@ -405,7 +405,7 @@ def _allowed() -> bool:
 def touch(fs: Any, by_hand: bool = False) -> None:
     """Put the class of an inherited instance back, and revive it.
 
-    Raises ForkError where neither the variable nor a reset by hand allows it.
+    Raises ForkError if neither the variable nor a reset by hand allows it.
     """
     mine = _Revival(fs)
     behalf: Token[tuple[_Revival, ...]] | None = None

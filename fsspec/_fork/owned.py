@@ -47,7 +47,7 @@ def is_mine(obj: object) -> bool:
 
 
 def owner_pid(obj: object) -> int:
-    """The process to which ``obj`` belongs; -1 where that is not known any more."""
+    """The process to which ``obj`` belongs; -1 if that is not known any more."""
     made_in = getattr(obj, "_fork_generation", None)
     return hooks.owner_pid(hooks.made_in(obj) if made_in is None else made_in)
 
@@ -146,7 +146,7 @@ class Owned(Generic[T]):
     def release(self) -> T | None:
         """Return the resource of this process for the caller to close; the next `get` makes another one.
 
-        None where this process has made none.
+        None if this process has made none.
         """
         hooks.check()
         with self._renewal_lock:

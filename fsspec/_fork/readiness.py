@@ -15,7 +15,7 @@ _WIPE_ON_FORK = 18
 
 
 class _Compared:
-    """The byte where the kernel clears no pages: by the process id."""
+    """The byte, for a kernel that clears no pages: decided by the process id."""
 
     def __init__(self) -> None:
         self._ready_pid = 0

@@ -76,7 +76,7 @@ def forget_noted() -> None:
 def unchanged(fd: int) -> bool:
     """In a child: whether ``fd`` is still open for the same file or socket as at the fork.
 
-    True where no hook ran before the fork, so that nothing was recorded.
+    True if no hook ran before the fork, so that nothing was recorded.
     """
     if fd < 0:
         return False
@@ -125,7 +125,7 @@ class DeadSocket:
             os.close(self._fd)
 
     def cover(self, fd: int) -> None:
-        """Make ``fd`` a duplicate of it, or close ``fd`` where that fails."""
+        """Make ``fd`` a duplicate of it, or close ``fd`` if that fails."""
         with suppress(OSError):
             try:
                 if self._fd < 0:

@@ -40,7 +40,7 @@ class _FrontFirst(type):
 def variant(cls: type, front: type) -> type[Any]:
     """The subclass of ``cls`` in which members of ``front`` take precedence; cached.
 
-    ``cls`` itself where it is such a variant already.
+    ``cls`` itself if it is such a variant already.
 
     ``front``: a subclass of `Variant` with empty ``__slots__``.
     """
@@ -70,7 +70,7 @@ def is_variant(cls: type, front: type) -> bool:
 
 
 def original(cls: type) -> Any:
-    """The class of which ``cls`` is a variant, or ``cls`` where it is none."""
+    """The class of which ``cls`` is a variant, or ``cls`` if it is none."""
     return cls.__dict__.get("_original", cls)
 
 

@@ -59,7 +59,7 @@ class Text(io.TextIOWrapper):
         if buffer.writable():
             _remember(self, buffer)
             if lookup(self.encoding).name in ("utf-16", "utf-32") and _begins_in_order(buffer):
-                self.write("\ufeff")  # left out where the position cannot be moved: nobody could read it
+                self.write("\ufeff")  # left out if the position cannot be moved: nobody could read it
 
     def close(self) -> None:
         """Close it and the file below; closing again does nothing."""

@@ -180,7 +180,7 @@ def start_in_thread(func: Callable[[], T], name: str) -> asyncio.Future[T]:
         failed = None
         try:
             result = func()
-        except BaseException as error:  # raised where it is waited for
+        except BaseException as error:  # raised when it is waited for
             failed = error
         with suppress(RuntimeError):  # the loop was closed meanwhile
             loop.call_soon_threadsafe(settle, result, failed)

@@ -294,7 +294,7 @@ def sync(
         )
     # finalizers, which the program does not call, pass a timeout
     if "otel" in config.conf and timeout is None:
-        from fsspec._loop.span_names import operation_name  # not above: only where spans are wanted
+        from fsspec._loop.span_names import operation_name  # not above: only if spans are wanted
 
         with span(operation_name(func, args)):
             result: T = _run(_Job(loop, func, args, kwargs), timeout)

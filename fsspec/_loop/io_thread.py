@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 REST_BOUND = 1.0
 """Seconds for which a fork may wait until the loops are at rest.
 
-It takes milliseconds, except where a callback blocks or the processors are overloaded.  There a
+It takes milliseconds, except if a callback blocks or the processors are overloaded.  There a
 long wait is better than a fork while OpenSSL holds a lock, whose child hangs.  `hooks.EXIT_WAIT`
 is added for threads that have finished to exit."""
 
@@ -336,7 +336,7 @@ class IOThread:
                 return False
             self._here = True
         outer = asyncio._get_running_loop()
-        # needed where the fork is within a task
+        # needed if the fork is within a task
         swap: Any = getattr(asyncio.tasks, "_swap_current_task", None)
         task = swap(outer, None) if swap is not None and outer is not None else None
         asyncio._set_running_loop(None)

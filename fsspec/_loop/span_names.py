@@ -1,4 +1,4 @@
-"""What the span of a blocking call is named; loaded where spans are wanted."""
+"""What the span of a blocking call is named; loaded if spans are wanted."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def _without_twins(cls: type, plain: str) -> Any:
 
 
 def mirror_sync_methods(obj: object) -> None:
-    """Set the blocking form of each async method on ``obj`` where it has none, or that of the base class.
+    """Set the blocking form of each async method on ``obj`` if it has none, or that of the base class.
 
     A filesystem has those of the usual methods from its class; only those of names that were appended to
     `async_methods`, of methods of `AbstractFileSystem` after an underscore, are set on it.

@@ -42,7 +42,7 @@ def descriptors(other: Any) -> Iterator[int]:
 
 
 def _registered(epoll: int) -> dict[int, int]:
-    """The event masks of an epoll instance by descriptor; empty where the system does not list them."""
+    """The event masks of an epoll instance by descriptor; empty if the system does not list them."""
     found: dict[int, int] = {}
     with suppress(OSError), open(f"/proc/self/fdinfo/{epoll}") as lines:
         for words in map(str.split, lines):

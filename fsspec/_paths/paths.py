@@ -55,11 +55,11 @@ def type_name(value: object) -> str:
 
 
 class NoPathError(TypeError, AttributeError):
-    """Something that is no path where a path is needed: of both classes, as programs catch either."""
+    """Not a path where one is needed; of both classes, because programs catch either."""
 
 
 def url_text(url: object) -> str:
-    """A URL or path as text; `NoPathError` where it is neither."""
+    """A URL or path as text; `NoPathError` if it is neither."""
     if type(url) is str:
         return url
     text = stringify_path(url)
@@ -69,7 +69,7 @@ def url_text(url: object) -> str:
 
 
 def path_texts(paths: object) -> str | list[str]:
-    """One path as text, or several as a list of texts; `NoPathError` where it is neither.
+    """One path as text, or several as a list of texts; `NoPathError` if it is neither.
 
     Several are any iterable: a set, the keys of a dict, an array. A generator is gone through here, once, so
     that an operation begins with this and does not use ``paths`` again.
@@ -94,7 +94,7 @@ def without_file_protocol(path: str, protocols: Iterable[str] = ("file", "local"
 
 def local_name(path: object, option: str) -> str:
     """A local path that is given as an option, in the form that the built-in `open` takes: with ``~``
-    expanded, and without ``file://``. Raises TypeError, which names the ``option``, where it is no path."""
+    expanded, and without ``file://``. Raises TypeError, which names the ``option``, if it is no path."""
     text = stringify_path(path)
     if not isinstance(text, str):
         raise TypeError(f"{option} needs a path, a str or an os.PathLike, not {type_name(text)}")

@@ -21,13 +21,13 @@ def glob_translate(pat: str) -> str:
     r"""A regular expression, anchored at its end, for a glob pattern.
 
     Matching takes at most time proportional to the square of the length, however many wildcards
-    there are; except where sets of the pattern hold the slash, see `translate_name` for names alone.
+    there are; except if sets of the pattern hold the slash, see `translate_name` for names alone.
 
     ========= ==============================================================
     ``*``     any characters of one component; alone in it, at least one
     ``?``     one character
     ``[ab]``  one of these; ``[a-c]`` a range, ``[!ab]`` any other, the slash too
-    ``**``    any number of components, none included where one follows
+    ``**``    any number of components, none included if one follows
     ========= ==============================================================
 
     Raises
@@ -55,7 +55,7 @@ def glob_translate(pat: str) -> str:
     parts = []
     for position, run in enumerate(before):
         text = "".join(name + "/" for name in run)
-        if position and text.startswith("/"):  # an empty component; where it is found matters
+        if position and text.startswith("/"):  # an empty component, whose position matters
             text = "(?:.+/)?" + text
         elif position and text:
             text = first("(?:.+?/)??" + text)
@@ -92,7 +92,7 @@ _numbers = count()
 
 
 def _any_match(regex: str) -> str:
-    """An expression that may try each of its matches, as is needed where a set holds the slash."""
+    """An expression that may try each of its matches, as is needed if a set holds the slash."""
     return f"(?:{regex})"
 
 

@@ -75,7 +75,7 @@ class Entry(_KnownToSome):
     name: str
     """The full path, without the protocol."""
     size: int | None
-    """The bytes of a file; None where they are not known."""
+    """The bytes of a file; None if they are not known."""
     type: str
     """``"file"``, ``"directory"``, or what else the backend knows."""
 
@@ -87,7 +87,7 @@ class BinaryReader(Protocol):
 
 
 class BinaryWriter(Protocol):
-    """What bytes can be written to; it returns how many it took, where it knows."""
+    """What bytes can be written to; it returns how many it took, if it knows."""
 
     def write(self, data: ReadableBuffer, /) -> int | None: ...
 

@@ -34,7 +34,7 @@ _OF_PROTOCOLS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 
 def get_file_extension(url: str) -> str:
-    """What follows the last dot of the last component; "" where there is no dot."""
+    """What follows the last dot of the last component; "" if there is no dot."""
     return url[url.rfind("/") + 1 :].rpartition(".")[2] if "." in url[url.rfind("/") + 1 :] else ""
 
 
@@ -48,7 +48,7 @@ def infer_compression(filename: StrPath) -> str | None:
 
 
 def get_protocol(url: StrPath) -> str:
-    """The outermost protocol of a URL or a chain of URLs; "file" where there is none."""
+    """The outermost protocol of a URL or a chain of URLs; "file" if there is none."""
     text = url if type(url) is str else url_text(url)
     protocol = text.partition("://")[0].partition("::")[0]
     return protocol if len(protocol) < len(text) else "file"
@@ -89,7 +89,7 @@ def infer_storage_options(
     -------
     dict
         ``protocol`` and ``path`` always; ``host``, ``port`` (an int), ``username``,
-        ``password``, ``url_query``, ``url_fragment`` where the URL has them. Names and
+        ``password``, ``url_query``, ``url_fragment`` if the URL has them. Names and
         passwords are as they are written, with no escapes replaced.
 
     Raises

@@ -83,7 +83,7 @@ def expand_path(
 
 def _existing_names(fs: Filesystem, patterns: list[str], answers: list[Any]) -> Plan:
     """The patterns that are names: with brackets, and something of that name exists. Checked after globbing,
-    so that cached listings can answer; over HTTP, where it takes a request, only for patterns without a
+    so that cached listings can answer; over HTTP, if it takes a request, only for patterns without a
     match."""
     perhaps = [
         p

@@ -170,7 +170,7 @@ def ask(
     entries = yield from together(calls, len(paths), return_exceptions=True, batch_size=batch_size)
     holds = _TESTS[test]
     if test == "exists" and fs.async_impl:
-        for answer in entries:  # where it is awaited, a refusal does not say that nothing is there
+        for answer in entries:  # when awaited, a refusal does not say that nothing is there
             if isinstance(answer, PermissionError):
                 raise answer
     return [(entry := unless_absent(answer)) is not None and holds(entry) for answer in entries]
@@ -205,7 +205,7 @@ def walk(
     check_depth(maxdepth)
     path = fs._strip_protocol(path)
 
-    # A backend's own walk is asked for each folder: it may leave out some. Not where walks are awaited:
+    # A backend's own walk is asked for each folder: it may leave out some. Not if walks are awaited:
     # one after the other they would lose the listings under way at the same time.
     recursive = overridden(fs, "walk") and not fs.async_impl
     reported = {} if on_error is OMIT_ABSENT else {"on_error": on_error}

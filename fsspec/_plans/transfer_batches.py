@@ -1,7 +1,7 @@
 """Batches of transfers, of one file each: their callbacks, and what a failed download leaves.
 
 After a failed download there is no file, or the old one unchanged. Awaited downloads begin with the folders
-of all targets, which stay; blocking ones make a folder once there is something to put into it, or, where
+of all targets, which stay; blocking ones make a folder once there is something to put into it, or, if
 a backend of another package writes there, before, and remove it if a failure leaves nothing in it.
 """
 
@@ -111,7 +111,7 @@ class Transfers:
 
 
 cache_asks: ContextVar[list[Any] | None] = ContextVar("cache_asks", default=None)
-"""Set where `get` is a cache's, which blocks: awaited downloads do not begin with their folders, either. What
+"""Set if `get` is a cache's, which blocks: awaited downloads do not begin with their folders, either. What
 names no file is added to the list."""
 
 

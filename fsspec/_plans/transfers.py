@@ -323,7 +323,7 @@ def _download_pairs(
     `prepare_targets` gives for them."""
     top = _local_path(lpath)
     targets = _targets(rpath, sources, top, trailing_sep(lpath) or os.path.isdir(top))
-    # a backslash in a name is a separator where the target is on Windows
+    # a backslash in a name is a separator if the target is on Windows
     check_contained(top, targets if os.sep == "/" else [t.replace(os.sep, "/") for t in targets])
     pairs = paired(sources, targets)
     apart = len(set(targets)) == len(targets)

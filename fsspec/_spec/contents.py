@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def checks_file_version(fs: Any) -> bool:
-    """Whether files of a filesystem raise where bytes are of another version than their ``details`` say.
+    """Whether files of a filesystem raise if bytes are of another version than their ``details`` say.
 
     Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.
     """
@@ -57,7 +57,7 @@ class Contents:
         _strip_protocol: Callable[..., str]
 
     _fsspec_change_advice: ClassVar[str] = ""
-    """Why a backend does not remove, move and copy, and the way out, where none does."""
+    """Why a backend does not remove, move and copy, and the way out, if none does."""
 
     # reading ----------------------------------------------------------------------
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
@@ -75,7 +75,7 @@ class Contents:
         Returns
         -------
         bytes
-            empty where the part lies past the end, or ends before it starts
+            empty if the part lies past the end, or ends before it starts
         """
         check_limits(path, start, end)
         with self.open(path, "rb", **kwargs) as f:
@@ -186,7 +186,7 @@ class Contents:
         value
             its bytes
         mode
-            ``"overwrite"``, or ``"create"`` where it must not be there
+            ``"overwrite"``, or ``"create"`` if it must not exist
         **kwargs
             for `open`
 
@@ -288,7 +288,7 @@ class Contents:
         Raises
         ------
         FileNotFoundError
-            where there is no such file. ``lpath`` is then as it was before, as it is
+            if there is no such file. ``lpath`` is then as it was before, as it is
             after any other failure; its folder is there.
         """
         callback = for_file(callback, rpath)
@@ -345,7 +345,7 @@ class Contents:
         callback
             gets the size and the bytes as they go
         mode
-            ``"overwrite"``, or ``"create"`` where it must not be there
+            ``"overwrite"``, or ``"create"`` if it must not exist
         **kwargs
             for `open`
 

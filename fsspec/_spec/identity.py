@@ -69,7 +69,7 @@ class Identity:
         Raises
         ------
         NotImplementedError
-            where the backend has no such identity.
+            if the backend has no such identity.
         """
         raise NotImplementedError(f"{type(self).__name__} has no persistent identity")
 
@@ -79,7 +79,7 @@ class Identity:
         Returns
         -------
         dict
-            ``pid`` alone where nothing is counted, as by the base class; of HTTP and of caches on disk
+            ``pid`` alone if nothing is counted, as by the base class; of HTTP and of caches on disk
             also requests, bytes, retries, hits and misses
         """
         return {"pid": os.getpid()}
@@ -128,7 +128,7 @@ class Identity:
 
     @classmethod
     def current(cls) -> Self:
-        """The instance that was last made or given out; a new one where there is none."""
+        """The instance that was last made or given out; a new one if there is none."""
         latest = cls._fsspec_latest_token[0]
         found = cls._cache.get(latest) if latest is not None else None
         return cls() if found is None else found

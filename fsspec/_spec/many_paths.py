@@ -55,7 +55,7 @@ class ManyPaths(Contents):
             second member in place, and those folders are left out
         on_error
             ``"omit"`` leaves out a folder that cannot be listed, ``"raise"`` raises,
-            and a callable is given the exception; where nothing is said, one that is not
+            and a callable is given the exception; if nothing is said, one that is not
             there or may not be read is left out, and any other error raised
         **kwargs
             for `ls`; with ``detail=True`` the second and third member map names to entries
@@ -90,7 +90,7 @@ class ManyPaths(Contents):
         Returns
         -------
         list of str or dict
-            sorted by path; empty where there is nothing. One listing a folder.
+            sorted by path; empty if there is nothing. One listing a folder.
         """
         return drive(self, listing.find(self, path, maxdepth, withdirs, detail, **kwargs))
 
@@ -130,7 +130,7 @@ class ManyPaths(Contents):
         Raises
         ------
         FileNotFoundError
-            where one of them is not there
+            if one of them is not there
         """
         return drive(self, bulk.sizes(self, paths))
 
@@ -156,7 +156,7 @@ class ManyPaths(Contents):
         Returns
         -------
         list of str or dict
-            sorted by path; empty where nothing matches
+            sorted by path; empty if nothing matches
 
         Raises
         ------
@@ -439,7 +439,7 @@ class ManyPaths(Contents):
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
         """Remove files.
 
-        One after the other: where one is refused, others may be gone. Local files and those in
+        One after the other: if one is refused, others may be gone. Local files and those in
         memory are looked at before any is removed.
 
         Parameters
@@ -454,6 +454,6 @@ class ManyPaths(Contents):
         Raises
         ------
         FileNotFoundError
-            where nothing matches
+            if nothing matches
         """
         drive(self, bulk.rm(self, path, recursive, maxdepth, {}, None))

@@ -10,7 +10,7 @@ from fsspec._fork import hooks
 class Traffic:
     """Counters of one filesystem; integers that its code adds to, from any thread.
 
-    In a forked child they begin at zero. An addition is not atomic: where several threads
+    In a forked child they begin at zero. An addition is not atomic: if several threads
     make requests at the same moment a count may be too small by a few.
 
     ``requests``: sent, each redirect and each retry included.

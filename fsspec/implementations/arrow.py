@@ -62,7 +62,7 @@ def wrap_exceptions(func: Callable[..., T]) -> Callable[..., T]:
 
 
 class _OfInstance(property):
-    """A property that is text on the class too, where nothing is known of an instance."""
+    """A property that is text on the class too, if nothing is known of an instance."""
 
     def __get__(self, obj: object, owner: type | None = None) -> Any:
         return "arrow" if obj is None else super().__get__(obj, owner)
@@ -101,7 +101,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     def fsid(self) -> str:
         """The kind of filesystem and a digest of what pyarrow knows of its place.
 
-        Raises NotImplementedError where it is in memory.
+        Raises NotImplementedError if it is in memory.
         """
         try:
             known = self.fs.__reduce__()[1:]

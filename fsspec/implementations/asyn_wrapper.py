@@ -100,7 +100,7 @@ async def _perform(target: AsyncFileSystemWrapper, step: Any) -> object:
                 return
             try:
                 results[position] = getattr(target.sync_fs, item.name)(*item.args, **item.kwargs)
-            except BaseException as error:  # reported in its place, where that was asked for
+            except BaseException as error:  # reported in its place, if that was asked for
                 advise(error, item.name, item.args)
                 if not quiet or not isinstance(error, Exception):
                     failed.append(error)

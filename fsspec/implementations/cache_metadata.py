@@ -1,20 +1,20 @@
 """Cache filesystems: the table of the copies, one in each folder.
 
 The table is the file ``cache``, JSON, an entry for each path: ``original`` (the path),
-``fn`` (the name of the copy), ``blocks`` (True where it is whole, else the numbers of the
+``fn`` (the name of the copy), ``blocks`` (True if it is whole, else the numbers of the
 blocks that it has: a set, in the file a list), ``time`` (of the copying, seconds since the
 epoch), ``uid`` (what the store had for the original then); for copies in blocks also ``size``
 and ``blocksize``.
 
 At the end of ``uid`` is the source, in memory ``source``: which filesystem the copy is of,
 and the codec by which it was decompressed, see `_cached.sources`. Upstream, whose entries
-have the same keys, notes none, nor did earlier releases; such an entry is taken only where
+have the same keys, notes none, nor did earlier releases; such an entry is taken only if
 the path is enough to say what it is of. The key of an entry is the path, and has the source
-in it where the path is not enough, or where another source has the path already.
+in it if the path is not enough, or if another source has the path already.
 
 Several processes may use a folder.  A table is replaced by one rename, never written in
 place; who saves takes the changes of others first and adds its own, under a lock on the
-folder (which is waited for within a bound, and only lets an entry be lost where it cannot
+folder (which is waited for within a bound, and only lets an entry be lost if it cannot
 be had: then a file is fetched again).  A table that cannot be read is an empty one, and an
 entry that makes no sense is no entry: names that lead out of the folder, fields of other
 types, blocks that the file cannot have.  A local file that is shorter than its entry says is
@@ -77,7 +77,7 @@ class CacheMetadata:
         self._file_mode = 0o600 | ((mode or 0) & 0o066)
         self.cached_files: list[Table] = [{} for _ in storage]
         self._read_signatures: list[Any] = [None] * len(storage)  # of the tables as they were last read
-        self._changed_details: dict[str, Detail | None] = {}  # not saved yet; None where an entry is to go
+        self._changed_details: dict[str, Detail | None] = {}  # not saved yet; None if an entry is to go
         # entries of the table that is written, as they were written last
         self._written_texts: dict[str, str] = {}
         self._copy_source: Source | None = None  # of the cache: what its entries note
@@ -102,7 +102,7 @@ class CacheMetadata:
                 with nullcontext() if self._lock_depth > 1 else locked_folder(self._storage[-1]):
                     yield
             finally:
-                # it began anew where the process was forked within
+                # it began anew if the process was forked within
                 self._lock_depth = max(0, self._lock_depth - 1)
 
     def add_folder(self, path: str) -> None:
@@ -149,7 +149,7 @@ class CacheMetadata:
             return True
 
     def save(self) -> None:
-        """Write what has changed; nothing is written where nothing has."""
+        """Write what has changed; nothing is written if nothing has."""
         if self._changed_details and os.path.isdir(self._storage[-1]):
             with self.alone():
                 self._save_changes()
@@ -209,7 +209,7 @@ class CacheMetadata:
             the filesystem, which says when a copy is too old, and whether to ask the store
             if the original has changed; None to take any.
         uid
-            what the store says of the original, where that is known already.
+            what the store says of the original, if that is known already.
 
         Yields
         ------

@@ -105,7 +105,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         return cast("dict[str, Any]", self.fs.info(path, **kwargs))
 
     def hash_name(self, path: str, *args: Any) -> str:
-        """The name of the copy of a path, another one where a blockcache has a part of the file under it."""
+        """The name of the copy of a path, another one if a blockcache has a part of the file under it."""
         name = super().hash_name(path)
         return _beside(name) if self._is_partial(len(self.storage) - 1, name) else name
 

@@ -63,7 +63,7 @@ class DatabricksFileSystem(RestFileSystem):
     Parameters
     ----------
     instance
-        its host, or a URL where that is not to be asked by https
+        its host, or a URL if that is not to be asked by https
     token
         a personal access token
     **kwargs

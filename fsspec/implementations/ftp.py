@@ -1,7 +1,7 @@
 """Files of FTP servers, plain or with TLS, by the standard library's client.
 
 An instance has one connection, an `FTPLink`, on which its operations follow each other.
-Folders are listed by MLSD where the server has it, else by LIST, and remembered until
+Folders are listed by MLSD if the server has it, else by LIST, and remembered until
 something is changed through the instance. Parts of files are read by REST and RETR and
 written block by block, by REST and STOR; a failed upload leaves nothing under its name.
 
@@ -60,12 +60,12 @@ class FTPFileSystem(ServerFileSystem):
     host, port
         the server.
     username, password, acct
-        who logs in; anonymously where there is none.
+        who logs in; anonymously if there is none.
     block_size
         bytes by which files are read and written.
     tempdir
         folder on the server for files that are not to appear yet (``autocommit=False``), by
-        default /tmp; where the server has none, they are put beside their targets.
+        default /tmp; if the server has none, they are put beside their targets.
     timeout
         seconds that the server may take for an answer.
     encoding
@@ -152,7 +152,7 @@ class FTPFileSystem(ServerFileSystem):
             self.invalidate_cache(self._parent(path))
 
     def _raise_refused(self, error: BaseException, path: str, making: bool = False) -> NoReturn:
-        """Raise what a refusal means; where it does not say, look at what there is."""
+        """Raise what a refusal means; if it does not say, look at what there is."""
         found = ftp_parsing.error_of_reply(str(error), path)
         if found is not None:
             raise found from None
@@ -262,12 +262,12 @@ class FTPFileSystem(ServerFileSystem):
 
     @unless_patched
     def created(self, path: str) -> datetime:
-        """When a file was made, in UTC; NotImplementedError where the server does not say."""
+        """When a file was made, in UTC; NotImplementedError if the server does not say."""
         return ftp_parsing.utc_time(self.info(path).get("create")) or super().created(path)
 
     @unless_patched
     def modified(self, path: str) -> datetime:
-        """When a file was last changed, in UTC; NotImplementedError where the server does not say."""
+        """When a file was last changed, in UTC; NotImplementedError if the server does not say."""
         path = self._strip_protocol(path)
         entry = self.info(path)
         found = ftp_parsing.utc_time(entry.get("modify"))
@@ -294,7 +294,7 @@ class FTPFileSystem(ServerFileSystem):
     ) -> FTPFile:
         """A file object; ``cache_type`` for reading, ``tempdir`` for writing."""
         if not autocommit:
-            if self._tempdir_known is None:  # where nobody named it, the server is asked for it once
+            if self._tempdir_known is None:  # if nobody named it, the server is asked for it once
                 self._tempdir_known = self.isdir(self.tempdir)
             kwargs.setdefault("tempdir", self.tempdir if self._tempdir_known else None)
         block_size = block_size or self.blocksize

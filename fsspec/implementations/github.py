@@ -213,7 +213,7 @@ class GithubFileSystem(RestFileSystem):
         raise MissingMemberError(path, partial(where_missing, place, path, names))
 
     def _missing_entry(self, path: str, ref: str) -> MissingMemberError | None:
-        """The error about a file that says what is there; None where that cannot be listed."""
+        """The error about a file that says what is there; None if that cannot be listed."""
         try:
             self._tree_entry(path, ref, self.dircache if ref == self.root else {})
         except MissingMemberError as error:
@@ -300,6 +300,6 @@ class GithubFileSystem(RestFileSystem):
 
 
 def _next(response: requests.Response, base: str) -> str:
-    """The URL of the next page, where there is one and it is the service's own."""
+    """The URL of the next page, if there is one and it is the service's own."""
     url = response.links.get("next", {}).get("url", "")
     return url if url.startswith(f"{base}/") else ""

@@ -136,7 +136,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         connection, a body that ended early, a timeout or one of ``retry_statuses``.
     retry_wait
         seconds before the second attempt, doubled before each one after that; a ``Retry-After``
-        of the server counts instead where it is longer, up to two minutes.
+        of the server counts instead if it is longer, up to two minutes.
     retry_statuses
         by default 408, 429, 500, 502, 503 and 504.
     validators
@@ -251,7 +251,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         Raises
         ------
         RuntimeError
-            where an instance made with ``asynchronous=True`` has a session on another loop
+            if an instance made with ``asynchronous=True`` has a session on another loop
         """
         hooks.check()  # the first place that an awaited call comes to, should a C library have forked
         session, on = self._session, self._session_loop
@@ -326,7 +326,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     async def _cat_file(
         self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any
     ) -> bytes:
-        """The bytes of a file, or of a part of it: one request, and one for the size where limits count from
+        """The bytes of a file, or of a part of it: one request, and one for the size if limits count from
         the end of the file and a range header cannot say them."""
         repeat = self._request_sender.repeat
         if start is None and end is None:
@@ -402,11 +402,11 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     @unlike_base
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
-        """What a HEAD request says of a file; a GET where that fails or gives no size, or 0.
+        """What a HEAD request says of a file; a GET if that fails or gives no size, or 0.
 
-        A size of 0 counts as not known where the server refuses that GET.
+        A size of 0 counts as not known if the server refuses that GET.
         Returns ``name``, ``size`` in bytes or None, ``type`` (always ``"file"``), ``url`` after redirects;
-            where the server says so ``mimetype``, ``ETag``, ``Last-Modified``, ``Content-MD5``, ``Digest``
+            if the server says so ``mimetype``, ``ETag``, ``Last-Modified``, ``Content-MD5``, ``Digest``
             and ``partial=False`` if it refuses ranges.
         Raises FileNotFoundError, PermissionError, OSError: see `raise_for_status`.
         """
@@ -466,7 +466,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     @unlike_base
     async def _ls(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """The links of a page that lead below it; one request. Returns entries with ``size`` None, and
-        ``type`` ``"directory"`` where the link ends in a slash; or URLs."""
+        ``type`` ``"directory"`` if the link ends in a slash; or URLs."""
         cached = not kwargs.pop("refresh", False) and self.use_listings_cache and url in self.dircache
         listed: Any = self.dircache[url] if cached else None
         if listed is None:
@@ -549,7 +549,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         """Open a file for reading.
 
         With the defaults by one request, which brings the beginning of the file as well;
-        otherwise by a HEAD request, or none where ``size`` is given.
+        otherwise by a HEAD request, or none if ``size`` is given.
 
         ``block_size``: 0 gives a file that only reads on, which is also what servers get that refuse ranges
             or do not give the size.

@@ -193,7 +193,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
         return path
 
     def encode_url(self, url: str) -> str | yarl.URL:
-        """The URL as it is requested; a `yarl.URL` where that package is installed."""
+        """The URL as it is requested; a `yarl.URL` if that package is installed."""
         url = parsing.url_given(url)
         if self.js:
             return url
@@ -247,7 +247,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _byte_limits(
         self, url: str, start: int | None, end: int | None, options: Options
     ) -> tuple[int, int | None, answers.Version] | None:
-        """Limits of which at most a lone start counts from the end, and what is known of the file. None where
+        """Limits of which at most a lone start counts from the end, and what is known of the file. None if
         they need the size, which the server does not give."""
         begin, known = start or 0, answers.known_version(url)
         if end is None or begin >= 0 <= end:
@@ -260,14 +260,14 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @unlike_base
     def cat_file(self, url: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
-        """The bytes of a file, or of a part of it: one request, and one for the size where limits count from
+        """The bytes of a file, or of a part of it: one request, and one for the size if limits count from
         the end of the file and a range header cannot say them."""
         if start is None and end is None:
             return self._repeat_request(partial(self._whole_body, url, kwargs))
         if start == end:
             return b""
         if parsing.near_the_end(start or 0, end):
-            with self._not_there(url):  # as where the size is asked for
+            with self._not_there(url):  # as when the size is asked for
                 data = self.cat_file(url, start, **kwargs)
             if data or not start:
                 return data[:end]  # else it may be the end of a compressed form
@@ -340,7 +340,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @unlike_base
     def info(self, url: str, **kwargs: Any) -> dict[str, Any]:
-        """What a HEAD request says of a file; a GET where that fails or gives no size, or 0."""
+        """What a HEAD request says of a file; a GET if that fails or gives no size, or 0."""
         return self._fsspec_info_and_type(url, kwargs)[0]
 
     def _fsspec_info_and_type(self, url: str, kwargs: Options) -> tuple[dict[str, Any], str | None]:

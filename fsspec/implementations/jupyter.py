@@ -29,7 +29,7 @@ class JupyterFileSystem(RestFileSystem):
     url
         its address, as a browser has it; a ``token`` in its query is taken out of it
     tok
-        the token, where it is not in the URL
+        the token, if it is not in the URL
     **kwargs
         as for `AbstractFileSystem`
     """

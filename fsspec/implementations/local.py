@@ -88,7 +88,7 @@ def make_path_posix(path: PathOrPaths) -> PathOrPaths:
 
 
 def _found(path: str) -> os.stat_result | None:
-    """What is at a path, behind links; None where nothing is, or it cannot be found."""
+    """What is at a path, behind links; None if nothing is, or it cannot be found."""
     try:
         return os.stat(path)
     except (OSError, ValueError):
@@ -124,7 +124,7 @@ class LocalFileSystem(AbstractFileSystem):
         make the folder of a file that is written.
     atomic
         whether a file that is put, got, copied or piped as a whole is written under another
-        name in the same folder (``.NAME.*.part``) and renamed when it is whole. By default where
+        name in the same folder (``.NAME.*.part``) and renamed when it is whole. By default if
         no other program can notice: not onto what is no plain file, has several names, is open elsewhere, or
         has another owner or access lists; always or never with True or False.
     """

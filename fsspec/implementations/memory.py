@@ -442,7 +442,7 @@ class MemoryFile(BytesIO):
         self, fs: MemoryFileSystem | None = None, path: str | None = None, data: ReadableBuffer | None = None
     ) -> None:
         super().__init__(b"" if data is None else data)
-        self.fs: Any = fs  # None, and no path, only where a file is of no store
+        self.fs: Any = fs  # None, and no path, only if a file is of no store
         self.path: Any = path
         self.created = self.modified = datetime.now(tz=timezone.utc)
 

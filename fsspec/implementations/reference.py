@@ -5,7 +5,7 @@ for its forms, `_reference.document` for documents of them, `_reference.parquet`
 are paths; the folders that they make up are found out when they are first asked for.
 
 Looking at references needs no loop and happens on the caller's thread.  Reading targets
-is awaited, many at once; where the filesystem of the targets blocks, it is asked from the
+is awaited, many at once; if the filesystem of the targets blocks, it is asked from the
 caller's thread, or, in a loop, from one of the loop's helpers.
 
 In a forked child an instance goes on with the references and folders that it has; only
@@ -391,7 +391,7 @@ class ReferenceFileSystem(ReferenceReading):
         """Set a reference; nothing is written but by `save_json`, or the flush of a mapper.
 
         ``value``: contents, or a list that refers to a target.
-        ``mode``: ``"overwrite"``, or ``"create"`` where there must be none.
+        ``mode``: ``"overwrite"``, or ``"create"`` if there must be none.
         """
         path = self._strip_protocol(path)
         if mode == "create" and self.exists(path):

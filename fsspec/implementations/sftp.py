@@ -279,7 +279,7 @@ def _utc_time(seconds: float | None) -> datetime.datetime | None:
 
 
 class _Reader:
-    """A remote file that is read, opened again where the connection was replaced."""
+    """A remote file that is read, opened again if the connection was replaced."""
 
     def __init__(self, fs: SFTPFileSystem, path: str, size: int | None = None) -> None:
         self.fs, self.path = fs, path
@@ -300,7 +300,7 @@ class _Reader:
             self.link.close_file(remote)
 
     def _run(self, operation: Callable[[paramiko.SFTPFile], T]) -> T:
-        if self.link is not self.fs._server_link:  # this process's own, where it was forked
+        if self.link is not self.fs._server_link:  # this process's own, if it was forked
             self.link, self._session = self.fs._server_link, None
 
         def with_remote(sftp: paramiko.SFTPClient) -> T:

@@ -49,7 +49,7 @@ class SMBFileSystem(ServerFileSystem):
     host, port
         the server.
     username, password
-        who logs in; by Kerberos where there is none.
+        who logs in; by Kerberos if there is none.
     timeout
         seconds that connecting may take.
     encrypt
@@ -162,7 +162,7 @@ class SMBFileSystem(ServerFileSystem):
             time.sleep(self.register_session_retry_wait * longer)
 
     def _call_client(self, work: Callable[..., T], *args: Any, repeat: bool = False, **kwargs: Any) -> T:
-        """A call of smbclient; where the connection was lost, once more if that does no harm."""
+        """A call of smbclient; if the connection was lost, once more if that does no harm."""
 
         def operation() -> T:
             if self._has_own_connect() and not self._server_link.is_connected():
@@ -346,7 +346,7 @@ class SMBFileOpener(SeekableWriting):
     path
         of the file.
     temp
-        where it is written until `commit`; None where it appears at once.
+        where it is written until `commit`; None if it appears at once.
     mode, port, block_size
         as of a filesystem; -1 for the default size.
     **kwargs

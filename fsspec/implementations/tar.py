@@ -139,7 +139,7 @@ class TarFileSystem(FileArchive):
 
     def _read_headers(self, view: DirectoryView) -> dict[str, tarfile.TarInfo]:
         members = self.tar.getmembers()
-        # where a header is damaged tarfile stops as if the archive ended there
+        # if a header is damaged tarfile stops as if the archive ended there
         view.seek(self.tar.offset)
         following = view.read(tarfile.BLOCKSIZE)
         if following and (len(following) < tarfile.BLOCKSIZE or following.strip(b"\0")):
@@ -183,7 +183,7 @@ class TarFileSystem(FileArchive):
         }
 
     def _resolve_link(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        """The member itself, or the target of a link; None where that is not in the archive."""
+        """The member itself, or the target of a link; None if that is not in the archive."""
         found: tarfile.TarInfo | None = member
         for _ in range(40):  # a link to a link ...; as many as Linux follows
             if found is None or not _is_link(found):
@@ -211,7 +211,7 @@ class TarFileSystem(FileArchive):
         if member is not None and member.isreg():  # as most are
             return member
         if member is None or member.isdir():
-            entry = self.info(path)  # raises where there is no such folder either
+            entry = self.info(path)  # raises if there is no such folder either
             if member is None and entry["type"] != "directory":  # of a subclass, of no member
                 raise self._missing_member(path)
             raise member_is_folder(self, path)

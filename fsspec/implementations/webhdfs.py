@@ -64,7 +64,7 @@ class WebHDFS(ServerFileSystem):
     token
         a delegation token.
     user
-        who asks, where the cluster believes it; with ``password`` by HTTP's basic scheme.
+        who asks, if the cluster believes it; with ``password`` by HTTP's basic scheme.
     proxy_to
         act as this user.
     kerb_kwargs
@@ -386,7 +386,7 @@ class WebHDFile(AbstractBufferedFile):
             raise NotImplementedError(f"{path!r} cannot be appended to later: open it outside a transaction")
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        """Bytes ``start`` up to ``end``, two requests; one where the namenode has the data itself."""
+        """Bytes ``start`` up to ``end``, two requests; one if the namenode has the data itself."""
         start = max(start, 0)
         end = min(self.size, end)
         if start >= end:

@@ -66,7 +66,7 @@ class ZipFileSystem(FileArchive):
         the archive: a path or URL, or a binary file object.
     mode
         "r" to read; "w" to write a new archive, "x" one that must not exist, "a" to add to
-        one, which is made where there is none. A file of this machine that is added to is
+        one, which is made if there is none. A file of this machine that is added to is
         replaced as a whole when it is closed.
     target_protocol, target_options
         of the filesystem that ``fo`` is on.
@@ -144,7 +144,7 @@ class ZipFileSystem(FileArchive):
             raise
 
     def _copy_to_add(self) -> None:
-        """Add to a copy, where the archive is a plain file of this machine that a file can be beside."""
+        """Add to a copy, if the archive is a plain file of this machine that a file can be beside."""
         of = self.of
         if of is None or of.compression is not None or of.fs._intrans or not _is_plain_local(of.fs, of.path):
             return

@@ -44,7 +44,7 @@ class ArchiveBytes:
     """One open file, read by position from any thread.
 
     ``file``: binary, seekable.
-    ``reopen``: opens the same file once more; None where nobody knows how.
+    ``reopen``: opens the same file once more; None if nobody knows how.
     ``name``: of the file in messages.
     ``decodes``: whether the file is a codec over another.
     """
@@ -108,7 +108,7 @@ class ArchiveBytes:
 
     def bring(self, position: int, size: int) -> None:
         """Prefetch bytes that will be read in several steps by one request, unless they are too many."""
-        if position < 0:  # as damage may have it: found out where it is read
+        if position < 0:  # as damage may have it: found out when it is read
             return
         if self._descriptor is not None:
             if size <= _LEAST:
@@ -228,7 +228,7 @@ class DirectoryView(View):
     """A view by which an archive's directory is read: what lies close together is fetched together.
 
     Where headers follow each other closely, as much as it takes for many of them is fetched
-    at a time; where large members lie between them, little.  `done` ends that.
+    at a time; if large members lie between them, little.  `done` ends that.
 
     ``tail``: bytes at the end of the source to fetch at once.
     """

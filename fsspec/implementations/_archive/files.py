@@ -44,7 +44,7 @@ except ImportError:  # Python built without lzma
     LZMAError = zlib.error  # type: ignore[misc, assignment]  # one that is listed anyway
 
 DAMAGED: Errors = (EOFError, zlib.error, LZMAError, SeekError)
-"""What reading raises where bytes are damaged or cut off, whatever the format."""
+"""What reading raises if bytes are damaged or cut off, whatever the format."""
 
 
 class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
@@ -52,7 +52,7 @@ class MemberIsFolderError(IsADirectoryError, FileNotFoundError, ValueError):
 
 
 def member_is_folder(fs: FileArchive, path: str) -> IsADirectoryError:
-    """The error of a folder of the archive, or of the archive itself where no member is named."""
+    """The error of a folder of the archive, or of the archive itself if no member is named."""
     what = ""
     if not path:
         known = (name for name, entry in (fs.dir_cache or {}).items() if entry["type"] == "file")
@@ -68,12 +68,12 @@ class FileArchive(AbstractArchiveFileSystem):
     _fsspec_change_advice = "members are not removed, moved or copied within an archive; write a new archive"
     mode: str = "r"
     of: Any = None
-    """The `OpenFile` that the archive was opened by; None where a file object was given."""
+    """The `OpenFile` that the archive was opened by; None if a file object was given."""
     fo: Any = None
     """The open file that the archive is."""
     _archive_bytes: ArchiveBytes | None = None
     _damage_errors: Errors = ()
-    """What reading the format raises where the archive is corrupt."""
+    """What reading the format raises if the archive is corrupt."""
     _corrupt_error: type[Exception]
     """What is raised then."""
 

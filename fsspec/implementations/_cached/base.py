@@ -283,7 +283,7 @@ class Cache(ChainedFileSystem):
     def expand_path(
         self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None, **kwargs: Any
     ) -> list[str]:
-        """What paths and patterns stand for; the target is asked about a single plain path only where a
+        """What paths and patterns stand for; the target is asked about a single plain path only if a
         program has replaced its method."""
         if maxdepth is None and self._is_plain(path, recursive):
             return [self.fs._strip_protocol(self._without_protocol(path))]
@@ -297,7 +297,7 @@ class Cache(ChainedFileSystem):
         return is_one and not replaced(self.fs, "expand_path")
 
     def _makedirs(self, path: str, exist_ok: bool = True) -> Any:
-        """Make a local folder; where the target is awaitable, its method of that name."""
+        """Make a local folder; if the target is awaitable, its method of that name."""
         if self.async_impl:
             return self.fs._makedirs(self._without_protocol(path), exist_ok)
         return os.makedirs(path, exist_ok=exist_ok)
@@ -349,7 +349,7 @@ class Cache(ChainedFileSystem):
 
     # copies -----------------------------------------------------------------------
     def hash_name(self, path: str, *args: Any) -> str:
-        """The name of the copy of a path; of a digest also the source is part where the path is not enough.
+        """The name of the copy of a path; of a digest also the source is part if the path is not enough.
 
         Raises
         ------
@@ -407,7 +407,7 @@ class Cache(ChainedFileSystem):
         """What this process has used of the cache by this instance, and asked of the target.
 
         Returns ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
-            ``target``, the ``stats`` of the filesystem behind the cache where it counts anything.
+            ``target``, the ``stats`` of the filesystem behind the cache if it counts anything.
         """
         counts: dict[str, Any] = self._traffic_counts.counted("hits", "misses")
         target = self.fs.stats()
@@ -494,7 +494,7 @@ class Cache(ChainedFileSystem):
     # versions ---------------------------------------------------------------------
     def _version_uids(self, paths: list[str], entries: list[Any] | None = None) -> Plan:
         """What distinguishes the versions of paths on the target, or the exception that asking raised.
-        ``entries``: of the paths, where they are known already."""
+        ``entries``: of the paths, if they are known already."""
         if self._version_in_entry():
             if entries is None or None in entries:
                 calls = (call("info", p) for p in paths)
@@ -511,7 +511,7 @@ class Cache(ChainedFileSystem):
         return found
 
     def _version_uid(self, path: str, entry: dict[str, Any] | None = None) -> str:
-        """As `_version_uids` of one path, asked for at once; ``entry``: of the path, where it is known."""
+        """As `_version_uids` of one path, asked for at once; ``entry``: of the path, if it is known."""
         if self._version_in_entry():
             return self._version_digest(self.fs.info(path) if entry is None else entry)
         return str(self.fs.ukey(path))

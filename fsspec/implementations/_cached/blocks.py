@@ -90,7 +90,7 @@ class CachingFileSystem(Cache):
     ValueError
         without a target, or with two; for both ``same_names`` and ``cache_mapper``.
     TypeError
-        for an option that is text where a number, or True or False, is needed; it names it.
+        for an option that is text if a number, or True or False, is needed; it names it.
     """
 
     protocol: ClassVar[tuple[str, ...]] = ("blockcache", "cached")  # type: ignore[assignment]  # both

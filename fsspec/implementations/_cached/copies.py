@@ -74,8 +74,8 @@ class FetchedCopies(PendingFileSystem):
 
     @default
     def _make_local_details(self, path: str) -> str:
-        """Enter the copy of a path in the table; where it lies. An override is called when a copy has
-        arrived, which is then put where that says."""
+        """Enter the copy of a path in the table; returns where it lies. An override is called when a copy has
+        arrived, which is then put if that says."""
         fn = os.path.join(self.storage[-1], self.hash_name(path))
         known = _version.get()
         if known is not None and known[0] == path:
@@ -86,7 +86,7 @@ class FetchedCopies(PendingFileSystem):
         return fn
 
     def _enter_copy(self, path: str, fn: str, uid: str | None) -> str:
-        """Enter a copy that is in its place; where it is then."""
+        """Enter a copy that is in its place; returns where it is then."""
         enter = self._own_hook("_make_local_details")
         if enter is None:
             self._record_copy(path, fn, uid)
@@ -138,7 +138,7 @@ class FetchedCopies(PendingFileSystem):
         """Copy files, all at once; the local path of each, or what went wrong with it.
 
         ``use``: called with the place of each copy whose name others have as well, before it can be theirs.
-        ``method``: of the target, by which upstream has them: "get" where they may be several.
+        ``method``: of the target, by which upstream has them: "get" if they may be several.
         """
         out: dict[str, Any] = {p: uid for p, uid in known.items() if isinstance(uid, BaseException)}
         if self._has_table and self._metadata.load():  # others have been here
@@ -226,7 +226,7 @@ class FetchedCopies(PendingFileSystem):
         return self._has_table and own is None and type(self._mapper) is not HashCacheMapper
 
     def _checked_use(self, path: str, fn: str, use: Callable[[str], T]) -> T:
-        """What ``use`` makes of a copy. Raises FileNotFoundError where that is another one by now."""
+        """What ``use`` makes of a copy. Raises FileNotFoundError if that is another one by now."""
         if not self._shares_names or fn in self._written_copies(path):
             return use(fn)
         before = file_state(fn)

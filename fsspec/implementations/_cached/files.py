@@ -71,7 +71,7 @@ class BlockSource:
             self._opened.get()
         self._on_stale = on_stale
         self.seen: dict[str, Version] = {}
-        """the version that the blocks are of, where the target gives one"""
+        """the version that the blocks are of, if the target gives one"""
         self._nothing_kept = True
         self.unconfirmed = False
         """blocks were kept before, and answers of the target do not give their version"""
@@ -241,7 +241,7 @@ class BlockFile(AbstractBufferedFile):
     ``path``: the file, on the filesystem behind the cache.
     ``detail``: its entry in the table of the cache.
     ``location``: the sparse file, which exists.
-    ``opened``: the file there, where it is open already.
+    ``opened``: the file there, if it is open already.
     ``**kwargs``: for opening the file there.
     """
 

@@ -25,7 +25,7 @@ from fsspec.implementations.cache_metadata import TABLE
 
 try:
     import fcntl
-except ImportError:  # Windows, where what is open cannot be removed
+except ImportError:  # Windows, if what is open cannot be removed
     fcntl = None  # type: ignore[assignment]  # is asked for before use
 
 SCAN_SHARE = 20

@@ -152,7 +152,7 @@ class LocalTempFile:
         self._call_writing("flush")
 
     def seek(self, *args: Any) -> int:
-        """Move the position; where it is then."""
+        """Move the position; returns the new one."""
         return self._call_writing("seek", *args)
 
     def truncate(self, *args: Any) -> int:

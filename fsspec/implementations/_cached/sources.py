@@ -40,7 +40,7 @@ _LOCAL = (None, "file", "local")
 class Source:
     """Where the copies of a cache come from, and in what form they are kept.
 
-    ``compression``: as of the cache, where its copies are decompressed.
+    ``compression``: as of the cache, if its copies are decompressed.
     """
 
     def __init__(self, fs: AbstractFileSystem, compression: str | None) -> None:

@@ -62,7 +62,7 @@ class RangesIgnoredError(ValueError):
 
 
 class Version(NamedTuple):
-    """Validators and size of a file from response headers; None where a header is missing."""
+    """Validators and size of a file from response headers; None if a header is missing."""
 
     etag: str | None = None
     modified: str | None = None
@@ -117,7 +117,7 @@ def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = 
     tag, modified = headers.get("ETag"), headers.get("Last-Modified")
     if modified is not None and modified == headers.get("Date"):
         modified = None
-    # of interest only where there is a tag
+    # of interest only if there is a tag
     host = None if tag is None else _host(url)
     return Version(
         tag, modified, size, host, "" if is_plain(headers) else headers["Content-Encoding"].lower()
@@ -182,7 +182,7 @@ class Placed(NamedTuple):
     """Where the body of a response lies in the file.
 
     ``start``: offset of the first byte of the body.
-    ``stop``: offset behind its last byte; None where the length is not known beforehand.
+    ``stop``: offset behind its last byte; None if the length is not known beforehand.
     ``version``: what is known of the file, from this answer and those before it.
     ``certain``: False if only the size of the file could tell whether the body is the range or the whole
         file; it then counts as the whole file.
@@ -250,7 +250,7 @@ def place(
 
 
 def _length(headers: Mapping[str, str]) -> int | None:
-    """The length of the plain body, where it is given."""
+    """The length of the plain body, if it is given."""
     text = headers.get("Content-Length", "")
     return int(text) if text.isdigit() and is_plain(headers) else None
 

@@ -121,7 +121,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         only ``"rb"``.
     cache_type
         a name in `fsspec.caching.caches`. The default, ``"bytes"``, reads ahead by one
-        streamed response where reading is in order, and asks for what is wanted elsewhere.
+        streamed response while reading is in order, and asks for what is wanted elsewhere.
     size
         of the file in bytes; None reads all of it at the first read. What the server says comes first.
     loop
@@ -215,7 +215,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self.size = len(data)
 
     async def async_fetch_range(self, start: int, end: int) -> bytes:
-        """The bytes from ``start`` up to ``end``, fewer where the file ends.
+        """The bytes from ``start`` up to ``end``, fewer if the file ends.
 
         Raises
         ------
@@ -225,7 +225,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         return joined(await self._reading_ahead.fetch(start, end))
 
     def _parse_content_range(self, headers: Mapping[str, str]) -> ContentRange:
-        """First and last byte and total size that an answer names, None where unknown. Derived classes may
+        """First and last byte and total size that an answer names, None if unknown. Derived classes may
         override this."""
         return inclusive_range(headers)
 
@@ -300,7 +300,7 @@ class _Streamed(_Connected):
 
 
 class HTTPStreamFile(ForwardOnly, _Streamed, AbstractBufferedFile):
-    """A remote file read from its beginning to its end, where the server offers no more.
+    """A remote file read from its beginning to its end, if the server offers no more.
 
     The request is made when the file is opened. Not to be used in a forked child:
     reading there raises `ForkError`.

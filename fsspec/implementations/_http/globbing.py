@@ -34,7 +34,7 @@ def glob(
     only_folders = url_given(path).endswith("/")
     if not has_magic(path):
         strict = {} if overridden(fs, "exists") else {"strict": True}
-        there = yield call("exists", path, **strict, **kwargs)  # one request, where ``info`` may need two
+        there = yield call("exists", path, **strict, **kwargs)  # one request; ``info`` may need two
         found = {path: (yield call("info", path, **kwargs)) if detail else None} if there else {}
     else:
         pattern = URLPattern(path.rstrip("/"), only_folders)

@@ -132,7 +132,7 @@ async def all_but_the_end(
     fs: HTTPFileSystem, url: str, start: int | None, end: int | None, options: Options
 ) -> bytes | None:
     """The bytes from ``start`` to an ``end`` near that of the file; raises what asking for its size would.
-    None where the end is far, or nothing is there: that may be the end of a compressed form."""
+    None if the end is far, or nothing is there: that may be the end of a compressed form."""
     if not parsing.near_the_end(start or 0, end):
         return None
     with not_there(url):
@@ -176,7 +176,7 @@ async def upload_body(
     options: Options,
     size: int | None = None,
 ) -> None:
-    """Send a body, again where a PUT failed; ``size``: its bytes, if known before it is made."""
+    """Send a body, again if a PUT failed; ``size``: its bytes, if known before it is made."""
     transfers.check_body(options)
     options = {**fs.kwargs, **options}
     if size is not None:  # many servers take nothing of unknown length

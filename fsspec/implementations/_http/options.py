@@ -57,7 +57,7 @@ def check_options(
     """See whether an ``error`` of ``request`` is about one of its options. Raises UnknownOptionError: it is.
 
     ``kind``: the class of the filesystem, whose own options may have been meant.
-    ``url``: what was to be asked for; None where ``request`` makes the session.
+    ``url``: what was to be asked for; None if ``request`` makes the session.
     """
     name = next((name for name in options if name not in _taken(request)), None)
     if name is None:

@@ -73,7 +73,7 @@ def is_proper_url(text: str) -> bool:
 
 
 def parent(url: str) -> str:
-    """The URL up to its last slash; empty where no host would be left."""
+    """The URL up to its last slash; empty if no host would be left."""
     head = url.rpartition("/")[0]
     return head if head.partition("://")[2] else ""
 
@@ -117,7 +117,7 @@ def with_headers(options: Mapping[str, Any], **headers: str) -> dict[str, Any]:
 
 def ranged(options: Mapping[str, Any], value: str, defaults: Mapping[str, Any] = {}) -> dict[str, Any]:
     """A copy of the options of a request that asks for a range of the plain bytes. ``defaults``: options that
-    hold where there are no others; ``headers`` as a whole."""
+    hold if there are no others; ``headers`` as a whole."""
     merged = {**defaults, **options}
     headers: dict[str, str] = {}
     if merged.get("headers"):
@@ -142,7 +142,7 @@ def inclusive_range(headers: Mapping[str, str]) -> ContentRange:
 
 
 def content_range(headers: Mapping[str, str]) -> ContentRange:
-    """First byte, byte after the last, and total size of a ``Content-Range``; None where unknown."""
+    """First byte, byte after the last, and total size of a ``Content-Range``; None if unknown."""
     match = _RANGE.match(headers.get("Content-Range", ""))
     if match is None:
         return None, None, None
@@ -157,7 +157,7 @@ def is_plain(headers: Mapping[str, str]) -> bool:
 
 
 def announced_size(headers: Mapping[str, str], status: int = 200) -> int | None:
-    """The size of a file in bytes; None where headers do not say, or are of something compressed."""
+    """The size of a file in bytes; None if headers do not say, or are of something compressed."""
     if not is_plain(headers):
         return None
     length = headers.get("Content-Length", "")
@@ -169,9 +169,9 @@ def announced_size(headers: Mapping[str, str], status: int = 200) -> int | None:
 def described(headers: Mapping[str, str], status: int = 200) -> dict[str, Any]:
     """What headers say of a file.
 
-    Returns ``size`` in bytes, None where the server does not say or would send something compressed;
-        ``partial=False`` where it refuses ranges; ``mimetype``, ``ETag``, ``Content-MD5``, ``Digest``,
-        ``Last-Modified`` where given.
+    Returns ``size`` in bytes, None if the server does not say or would send something compressed;
+        ``partial=False`` if it refuses ranges; ``mimetype``, ``ETag``, ``Content-MD5``, ``Digest``,
+        ``Last-Modified`` if given.
     """
     info: dict[str, Any] = {"size": announced_size(headers, status)}
     if headers.get("Accept-Ranges", "").lower() == "none":
@@ -225,8 +225,8 @@ _NAME = re.compile(r"[-\w~%+=@!,$*()][-\w~%+=@!,$*().]*/?", re.ASCII)
 
 
 def _link_url(base: str, link: str) -> str:
-    """The URL that a link of a page leads to; empty where it is none."""
-    import html  # not needed where nothing is listed
+    """The URL that a link of a page leads to; empty if it is none."""
+    import html  # not needed if nothing is listed
 
     try:
         return urljoin(base, html.unescape(link).strip()).partition("#")[0]

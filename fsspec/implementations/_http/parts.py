@@ -1,4 +1,4 @@
-"""Reading one large file over several connections, where a filesystem is set to.
+"""Reading one large file over several connections, if a filesystem is set to.
 
 The first request is for the first part, and its answer gives the size. A shorter file needs no
 other request; the further parts of a longer one are requested while the first still arrives, up to
@@ -68,7 +68,7 @@ async def read_in_parts(
     ``end``: None for the end of the file.
     ``known``: what is known of the file.
     ``on_size``: called with the size of the file, once that is known.
-    Returns False, and nothing was given, where the server's answer does not let a file be read in parts.
+    Returns False, and nothing was given, if the server's answer does not let a file be read in parts.
     """
     first = start + PART if end is None else min(end, start + PART)
     value = range_value(start, first)
@@ -101,7 +101,7 @@ async def gather(
     options: Options,
     head: bytes = b"",
 ) -> bytes | None:
-    """The bytes from ``start`` up to ``end``, behind ``head``, which are those before them; None where they
+    """The bytes from ``start`` up to ``end``, behind ``head``, which are those before them; None if they
     cannot be read in parts."""
     into = io.BytesIO()
     begin = start - len(head)

@@ -1,4 +1,4 @@
-"""Reading a remote file ahead of its reader, where it is read in order and only there.
+"""Reading a remote file ahead of its reader, if it is read in order and only there.
 
 Each fetch of a file comes through its `ReadAhead`.  One that begins where the last ended
 makes a *run*; from the second on, one request for the rest of the file is made and its
@@ -73,7 +73,7 @@ class ReadAhead:
     ``streams``: the streams of its filesystem, to which this file's are added.
     ``several``: whether the file may be read over several connections if one is slow.
     ``slow``: whether the connection was slow; None until its rate is measured.
-    ``exact``: whether no more is asked for than is read, also where it is read in order.
+    ``exact``: whether no more is asked for than is read, also if it is read in order.
     ``splits``: whether reads of many bytes are made in parts, over several connections at once.
     """
 
@@ -325,7 +325,7 @@ class ReadAhead:
 class AheadCache(BytesCache):
     """The bytes around the last read, in the pieces in which `ReadAhead` brings them.
 
-    ``fetcher``: ``fetcher(start, end)``: asked where a program has put another in its place.
+    ``fetcher``: ``fetcher(start, end)``: asked if a program has put another in its place.
     ``fetch_pieces``: ``fetch_pieces(start, end, run)``: as `ReadAhead.fetch`.
     ``in_one``: whether the server ignores ranges, so that the file is read from its beginning. Then the cache
         keeps all bytes up to a block after the first read, as `BytesCache` does; a file that ends before that

@@ -163,7 +163,7 @@ def name_timeout(error: asyncio.TimeoutError, url: str | yarl.URL) -> None:
 async def read_body(
     response: aiohttp.ClientResponse, url: str | yarl.URL, length: int | None = None
 ) -> bytes:
-    """The whole body, of so many bytes where that is known."""
+    """The whole body, of so many bytes if that is known."""
     try:
         size = response.content_length or 0 if length is None else length
         if size > _LARGE:
@@ -237,7 +237,7 @@ async def read_placed(
 ) -> bytes:
     """The bytes from ``start`` up to ``end`` of a response whose place is known.
 
-    Of a body that is longer no more than that is read, but for one that is given as ``data``. Empty where
+    Of a body that is longer no more than that is read, but for one that is given as ``data``. Empty if
     the file ends before ``start``.
     """
     if at.start == at.stop:
@@ -454,7 +454,7 @@ async def get_range(
     Returns
     -------
     bytes or None
-        None where they were written to ``file``.
+        None if they were written to ``file``.
     """
     async with session.get(url, **ranged(kwargs, range_value(start, end))) as response:
         data = await read_placed(response, placed(response, url, start, end), url, start, end)

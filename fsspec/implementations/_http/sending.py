@@ -233,7 +233,7 @@ def _raise_without_secrets(error: aiohttp.ClientError) -> None:
 
 
 def _redirect_url(response: aiohttp.ClientResponse) -> yarl.URL | None:
-    """Where a response redirects to; None where it does not say."""
+    """Where a response redirects to; None if it does not say."""
     location = response.headers.get("Location") or response.headers.get("URI")
     if location is None:
         return None

@@ -81,7 +81,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     @through_cache
     def read(self, length: int = -1) -> bytes:
-        """Read bytes from the position on, all that is left where ``length`` is negative. The whole of a file
+        """Read bytes from the position on, all that is left if ``length`` is negative. The whole of a file
         that was not read yet is fetched by one request."""
         length = -1 if length is None else length
         whole = length < 0 and self.loc == 0
@@ -113,7 +113,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self._known_version = answers.version_in({"url": self.url, **info})
 
     def _parse_content_range(self, headers: Mapping[str, str]) -> ContentRange:
-        """First and last byte and total size that an answer names, None where unknown. Derived classes may
+        """First and last byte and total size that an answer names, None if unknown. Derived classes may
         override this."""
         return inclusive_range(headers)
 

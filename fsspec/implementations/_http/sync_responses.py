@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def send(
     fs: object, session: Any, method: str, url: str, options: Options, **ours: Any
 ) -> requests.Response | ResponseProxy:
-    """A response, whose body is still to be read where ``ours`` has ``stream``. ``fs``: whose options they
+    """A response, whose body is still to be read if ``ours`` has ``stream``. ``fs``: whose options they
     are. Raises UnknownOptionError: one of the options has a name that is not known."""
     request = getattr(session, method)
     try:

@@ -76,11 +76,11 @@ def _write(write: Callable[[bytes], object], callback: Callback, chunk_size: int
 
 
 class Upload:
-    """A file as the body of an upload, from where it is; sent anew where a redirect or a retry asks for it.
+    """A file as the body of an upload, from where it is; sent again if a redirect or a retry asks for it.
 
     Iterated over by ``requests``; called for an iterator that aiohttp awaits.
 
-    ``size``: in bytes, where it is a file of this machine.
+    ``size``: in bytes, if it is a file of this machine.
     """
 
     def __init__(

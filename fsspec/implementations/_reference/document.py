@@ -11,7 +11,7 @@ and ``gen`` (references made by counting through dimensions)::
      "refs": {"y": ["{{u}}/y", 0, 10]}}
 
 ``{{name}}`` is replaced here.  Anything more within the braces, and ``gen``, is evaluated by
-jinja2 in its sandbox, and only where the program asks for it: documents come from anywhere.
+jinja2 in its sandbox, and only if the program asks for it: documents come from anywhere.
 What can be evaluated is bounded, see `templates`.
 """
 

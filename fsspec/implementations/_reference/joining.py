@@ -78,7 +78,7 @@ def failed(key: str, url: str, error: BaseException) -> BaseException:
 
 
 def not_found(error: BaseException) -> BaseException:
-    """The error of `failed` as one of a file: where a target is not there, a FileNotFoundError as well."""
+    """The error of `failed` as one of a file: if a target is not there, a FileNotFoundError as well."""
     cause = error.__cause__
     if not isinstance(error, ReferenceNotReachable) or not isinstance(cause, FileNotFoundError):
         return error
@@ -98,7 +98,7 @@ class ReadPlan:
     """The plan of reading several references.
 
     ``keys``: of the references.
-    ``slices``: start and end for each, where not all are wanted whole.
+    ``slices``: start and end for each, if not all are wanted whole.
     ``lookup``: gives the reference of a key, or raises KeyError.
     ``target``: see `parsed`.
     ``max_gap``, ``max_block``: see `fsspec.utils.merge_offset_ranges`.

@@ -77,7 +77,7 @@ class Layout:
             yield self.start + self.separator.join(map(str, position))
 
     def inside(self, path: str) -> tuple[list[str], list[str]] | None:
-        """Folders and chunks in a folder of the array; None where it has no such folder."""
+        """Folders and chunks in a folder of the array; None if it has no such folder."""
         if f"{path}/" == self.start or not path and not self.start:
             words: list[str] = []
         else:

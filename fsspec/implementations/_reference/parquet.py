@@ -100,7 +100,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         with so many times more references than different targets in a table, each target is
         written once in it
     engine
-        "fastparquet" or "pyarrow"; the other one is used where only that is installed
+        "fastparquet" or "pyarrow"; the other one is used if only that is installed
 
     Raises
     ------
@@ -203,7 +203,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         root
             the folder
         storage_options
-            of its filesystem, where ``fs`` is not given
+            of its filesystem, if ``fs`` is not given
         record_size
             references in each table
         **kwargs
@@ -274,7 +274,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return found
 
     def _row_of(self, key: str) -> tuple[Record, int]:
-        """The table of a chunk and the row in it; KeyError where no array has it."""
+        """The table of a chunk and the row in it; KeyError if no array has it."""
         field, _, chunk = key.rpartition("/")
         while (layout := self._field_layout(field)) is None and field:
             field, _, word = field.rpartition("/")
@@ -387,7 +387,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         Raises
         ------
         FileNotFoundError
-            where there is nothing of that name
+            if there is nothing of that name
         """
         path = path.strip("/")
         folders, files = self._names_inside(path)

@@ -51,7 +51,7 @@ _ASKED_FOR: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, list[tuple[st
     WeakKeyDictionary()
 )
 """By loop, which is another one after a fork, and filesystem: what downloads are about to read, and where
-each waits for it; None comes there where it has to read itself."""
+each waits for it; None comes there if it has to read itself."""
 
 
 class ReferenceReading(AsyncFileSystem):
@@ -101,7 +101,7 @@ class ReferenceReading(AsyncFileSystem):
         return found if is_awaitable(found) else self._target_filesystems.as_awaitable(found)
 
     def _source_of(self, path: str) -> tuple[Any, str | None]:
-        """The filesystem and URL of a path's target; None for both where there is none."""
+        """The filesystem and URL of a path's target; None for both if there is none."""
         reference = self._reference_of(path)
         return (self._fs_of(reference.url), reference.url) if isinstance(reference, Part) else (None, None)
 
@@ -377,7 +377,7 @@ class ReferenceReading(AsyncFileSystem):
         if len(asked) == 1:  # the first one reads for all
             try:
                 quiet = 0
-                while quiet < 2:  # as long as others join; a turn passes where the second one is a folder
+                while quiet < 2:  # as long as others join; a turn passes if the second one is a folder
                     count = len(asked)
                     await asyncio.sleep(0)
                     quiet = quiet + 1 if count == len(asked) else 0
@@ -442,7 +442,7 @@ def _check_end(path: str, part: Part, data: bytes, size: int | None) -> None:
 
 
 def _size_plan(source: AbstractFileSystem, url: str) -> PlanOf[int | None]:
-    """The size of a target; None if it cannot be found. 0, without a request, where a cut response raises."""
+    """The size of a target; None if it cannot be found. 0, without a request, if a cut response raises."""
     if type(source).__module__ in _WHOLE_ANSWERS:
         return 0
     try:
@@ -463,7 +463,7 @@ def _ranges_plan(
     kwargs: Options,
     method: str = "cat_ranges",
 ) -> Plan:
-    """Fetch blocks of one filesystem by its `cat_ranges`. ``method``: its name, `_cat_ranges` where it is
+    """Fetch blocks of one filesystem by its `cat_ranges`. ``method``: its name, `_cat_ranges` if it is
     awaited."""
     urls = [block.url for block in blocks]
     starts, ends = [block.start for block in blocks], [block.end for block in blocks]

@@ -31,7 +31,7 @@ class Table:
         return len(self.path)
 
     def reference(self, row: int) -> bytes | str | list[Any] | None:
-        """The reference of a row; None where there is none."""
+        """The reference of a row; None if there is none."""
         if row >= len(self.path):
             return None
         raw = self.raw[row]
@@ -133,7 +133,7 @@ def _write_pyarrow(out: IO[bytes], table: Table, once: bool) -> None:
         "path": paths.dictionary_encode() if once else paths,
         "offset": pyarrow.array(map(int, table.offset), pyarrow.int64()),
         "size": pyarrow.array(map(int, table.size), pyarrow.int64()),
-        "raw": pyarrow.array(table.raw, pyarrow.binary()),  # also where it is empty: readers ask its type
+        "raw": pyarrow.array(table.raw, pyarrow.binary()),  # also if it is empty: readers ask its type
     }
     parquet.write_table(pyarrow.table(columns), out, compression="zstd")
 

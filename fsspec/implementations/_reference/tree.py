@@ -85,7 +85,7 @@ class KeyTree:
             held.pop(path, None)
 
     def names(self, folder: str) -> list[str] | None:
-        """What lies in a folder; None where there is no such folder."""
+        """What lies in a folder; None if there is no such folder."""
         held = self.folders.get(folder)
         if held is None:
             return None

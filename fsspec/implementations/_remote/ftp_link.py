@@ -6,7 +6,7 @@ one (of a callback, a finalizer, a signal handler) is made on a connection of it
 interrupted, at whatever moment, is not found by the next.
 
 A connection on which the server hung up while it was idle is replaced before the next operation; one
-that fails in the middle is given up, and the operation tried once more on a fresh one where
+that fails in the middle is given up, and the operation tried once more on a fresh one if
 that can do no harm: never when something was changed, or a transfer had begun.
 
 Every socket is watched (`fsspec._fork.sockets`): in a forked child it is dead, so that whatever
@@ -217,7 +217,7 @@ class FTPLink(ClientLink):
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of a client. Raises ftplib.error_perm, ftplib.error_temp: the server's
-        refusal. Raises OSError: the connection was lost; ``ConnectionError`` where the server ended it."""
+        refusal. Raises OSError: the connection was lost; ``ConnectionError`` if the server ended it."""
         with self.lock:
             outer, begun = self._in_use, self.upload_begun
             try:
@@ -273,7 +273,7 @@ class FTPLink(ClientLink):
         return str(self.run(lambda ftp: ftp.sendcmd(text), repeat))
 
     def size(self, path: str) -> int | None:
-        """The bytes of a file; None where the server does not say."""
+        """The bytes of a file; None if the server does not say."""
 
         def ask(ftp: ftplib.FTP) -> int | None:
             self._set_type(ftp, "I")

@@ -133,7 +133,7 @@ def refused(kind: type[OSError], number: int, reply: str, path: str | None, why:
 
 
 def error_of_reply(reply: str, path: str) -> OSError | None:
-    """The error that a reply stands for; None where it does not say which."""
+    """The error that a reply stands for; None if it does not say which."""
     code, text = reply[:3], reply[3:].lower()
     if code in ("530", "532"):
         return refused(PermissionError, errno.EACCES, reply, path, "the FTP server wants a login")

@@ -117,7 +117,7 @@ class FilesLink(OwnedLink):
     """
 
     lost: ClassVar[tuple[type[Exception], ...]]
-    """What requests raise where the connection is lost."""
+    """What requests raise if the connection is lost."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

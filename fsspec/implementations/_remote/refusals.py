@@ -45,7 +45,7 @@ def refusal(
 
     ``kind``: ``OSError`` or a class derived from it.
     ``other``: the library's class.
-    ``number``: the ``errno``, None where there is none.
+    ``number``: the ``errno``, None if there is none.
     """
     kinds: tuple[Any, Any] = kind, other  # classes, which mypy holds for unhashable
     return _error_class(*kinds)(number, text, path)

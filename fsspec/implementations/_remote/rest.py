@@ -79,7 +79,7 @@ class RestFileSystem(AbstractFileSystem):
             self.timeout = timeout
 
     def _request_credentials(self) -> dict[str, Any]:
-        """Options of a request: basic authentication, or a header where there is a token alone."""
+        """Options of a request: basic authentication, or a header if there is a token alone."""
         if self.token is None or self.username is not None:
             return {} if self.token is None else {"auth": (self.username, self.token)}
         return {"headers": {"Authorization": f"Bearer {self.token}"}}

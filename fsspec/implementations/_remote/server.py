@@ -110,6 +110,6 @@ class ServerFileSystem(AbstractFileSystem):
 
     @contextmanager
     def _sending_to(self, path: str) -> Iterator[Send]:
-        """A context that gives a function to send a remote file; entering raises where none is there."""
+        """A context that gives a function to send a remote file; entering raises if none is there."""
         with self.open(path, "rb") as source:
             yield partial(self._fsspec_copy_out, source)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 PACKET = 2**15  # what servers give and take at a time
 UNDER_WAY = 64  # requests for pieces of a file
 _HANDSHAKE_LIMIT = 60.0
-"""Seconds for the exchange of keys, where no timeout was asked for; paramiko limits the login, to 30."""
+"""Seconds for the exchange of keys, if no timeout was asked for; paramiko limits the login, to 30."""
 
 LOST = (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError)
 
@@ -53,7 +53,7 @@ def log_in(host: str, options: Options, policy: paramiko.MissingHostKeyPolicy) -
     client.set_missing_host_key_policy(policy)
     options, timeout = dict(options), options.get("timeout")
     if timeout is None:
-        options["timeout"] = _HANDSHAKE_LIMIT  # else paramiko waits for good, where the server stops midway
+        options["timeout"] = _HANDSHAKE_LIMIT  # else paramiko waits for good, if the server stops midway
     sock = options.get("sock")
     if sock is None:
         try:
@@ -178,7 +178,7 @@ class SFTPLink(ClientLink, FilesLink):
 
     def run(self, operation: Callable[[Any], T], repeat: bool = False) -> T:
         """What ``operation`` makes of the SFTP session. Raises OSError: the server's refusal, or
-        ``ConnectionError`` where the connection was lost."""
+        ``ConnectionError`` if the connection was lost."""
         self.check_owner()
         return self.exclusive(partial(self._run_connected, operation, repeat))
 
@@ -301,7 +301,7 @@ def receive(sftp: paramiko.SFTPClient, remote: paramiko.SFTPFile, start: int, le
 
 
 def size_by_handle(remote: paramiko.SFTPFile) -> int | None:
-    """The size of an open file; None where the server has none for its handle (no fstat)."""
+    """The size of an open file; None if the server has none for its handle (no fstat)."""
     try:
         return cast("int | None", remote.stat().st_size)
     except OSError as error:

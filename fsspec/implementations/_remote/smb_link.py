@@ -45,7 +45,7 @@ class SMBLink(FilesLink):
         super().__init__(name)
         self.connections: dict[str, Any] = {}
         self._connections_within: dict[str, Any] = {}  # for requests within the one that is made
-        self._unfinished = False  # also where an interrupt came in the middle of `_abandon`
+        self._unfinished = False  # also if an interrupt came in the middle of `_abandon`
 
     def exclusive(self, request: Callable[[], T]) -> T:
         """As of any link. Raises ConnectionError: the interpreter is ending.
@@ -91,7 +91,7 @@ class SMBLink(FilesLink):
 
     def run(self, operation: Callable[[], T], connect: Callable[[], None], repeat: bool = False) -> T:
         """What ``operation`` gives, which calls smbclient with ``connections``, as ``connect`` does. Raises
-        what smbclient does, but ``ConnectionError`` where the connection was lost."""
+        what smbclient does, but ``ConnectionError`` if the connection was lost."""
         hooks.check()
         return self.exclusive(partial(self._run_repeated, operation, connect, repeat))
 
