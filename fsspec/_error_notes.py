@@ -208,7 +208,7 @@ def _unnamed(error: BaseException, name: str, paths: list[str]) -> str | None:
     if any(note.startswith(_RAISED_BY) for note in getattr(error, "__notes__", ())):
         return None
     names = [path.strip("/") for path in paths]
-    for told in (*error.args, error):  # last, for a text may be made of what is there as it is asked for
+    for told in (*error.args, error):  # last: the text may be computed when it is asked for
         if any(name in str(told) for name in names):
             return None
     return f"{_RAISED_BY}{name} of {', '.join(map(repr, paths))}"

@@ -149,9 +149,9 @@ def replaced_without(fs: Filesystem, name: str, *others: str) -> bool:
 
 
 def measured_by_info(fs: Filesystem) -> bool:
-    """Whether sizes are asked of `info`, file by file as by upstream, instead of taken from listings.
+    """Whether sizes come from `info`, one call a file as in upstream, instead of from listings.
 
-    In a backend of this package: if a program has replaced `info` or a method of listings. In other
+    For a backend of this package: if a program has replaced `info` or a method of listings. In other
     backends: if it has replaced `info` alone."""
     listings = [vars(cls).get(name) for cls in type(fs).__mro__ for name in ("ls", "_ls")]
     if any(is_built_in(method) and not is_default(method) for method in listings):
@@ -181,7 +181,7 @@ def is_awaitable(fs: Filesystem) -> bool:
 
 
 def fs_behind(fs: Any) -> Any:
-    """The filesystem to which a wrapper of this package passes its arguments; None if it is no wrapper."""
+    """The filesystem to which a wrapper of this package passes its arguments; None if it is not a wrapper."""
     return fs._fs_behind if hasattr(type(fs), "_fs_behind") else None
 
 
@@ -199,7 +199,7 @@ def supported(
     """``options`` without the keywords that the operation ``name`` of a filesystem does not take.
 
     For keywords that upstream does not pass, so that a method written for upstream may not have them. A
-    wrapper, such as ``dir``, takes what the filesystem behind it takes.
+    wrapper, such as ``dir``, takes what its underlying filesystem takes.
 
     ``optional``: the keywords that may be left out; by default all.
     """

@@ -8,7 +8,7 @@ __all__ = ["is_meant", "similar"]
 
 
 def similar(name: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The ``known`` name that is most like ``name``; None if none is.
+    """The ``known`` name most similar to ``name``; None if none is similar.
 
     ``cutoff``: how much alike they have to be, from 0 to 1 (the ratio of difflib).
     """

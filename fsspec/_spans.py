@@ -22,7 +22,7 @@ _NONE: AbstractContextManager[Any] = nullcontext()
 
 
 def span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
-    """A context manager: a span of kind CLIENT, which is what it gives, or None if none is wanted.
+    """A context manager: yields a span of kind CLIENT, or None if none is wanted.
 
     ``name``: few are different: no path is in it.
     ``**attributes``: with ``_`` for ``.`` in their names; those that are None are left out.
@@ -62,7 +62,7 @@ def _span(name: str, attributes: dict[str, Any]) -> Iterator[Any]:
 
 def tell_status(current: Any, status: int) -> None:
     """Write the status of an HTTP answer on the span of its request, as OpenTelemetry's conventions for HTTP
-    clients say: from 400 on it is an error, named by the status."""
+    clients say: from 400 up it is an error, named by the status."""
     current.set_attribute("http.response.status_code", status)
     if status >= 400:
         from opentelemetry import trace

@@ -60,7 +60,7 @@ class MissingMemberError(FileNotFoundError):
     """There is no such member.
 
     ``tell``: what is said of it besides its path, or a function that finds that, asked only if the text is:
-        many programs look for what may not be there.
+        many programs look for what may be absent.
     """
 
     def __init__(self, path: str, tell: str | Callable[[], str] = "") -> None:
@@ -103,7 +103,7 @@ class AbstractArchiveFileSystem(AbstractFileSystem):
 
     dir_cache: dict[str, dict[str, Any]] | None = None
     _indexed_cache: tuple[dict[str, dict[str, Any]] | None, int] = (None, -1)
-    """The table that the index is of, and how long it was."""
+    """The table that the index was made from, and how long it was."""
     _entries_by_folder: dict[str, dict[str, dict[str, Any]]]
     """For each folder the entries in it, by full path."""
     _refused_members: dict[str, str]

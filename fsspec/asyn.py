@@ -448,7 +448,7 @@ class AsyncFileSystem(AbstractFileSystem):
 
 
 class BlockingView:
-    """A filesystem seen by its blocking methods, of which a backend may have some of its own."""
+    """A filesystem seen by its blocking methods, some of which a backend may define itself."""
 
     async_impl = False
 

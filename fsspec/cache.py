@@ -31,7 +31,7 @@ __all__ = ["main"]
 
 
 def _known(folder: str) -> tuple[CacheMetadata, list[tuple[Copy, dict[str, Any] | None]], list[Copy]]:
-    """The table of a folder, its copies with their entries, and the files that are no copies."""
+    """The table of a folder, its copies with their entries, and the files that are not copies."""
     table = CacheMetadata([folder])
     table.load()
     entries = {detail["fn"]: detail for detail in table.cached_files[-1].values()}

@@ -98,7 +98,7 @@ class FirstChunkCache(BaseCache):
 
 
 class AllBytes(BaseCache):
-    """Keeps the whole file, fetched as the cache is made unless it is given.
+    """Keeps the whole file, fetched when the cache is made unless it is given.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class KnownPartsOfAFile(BaseCache):
         bytes by their ``(start, end)``; parts that touch are joined.  The mapping stays
         the caller's.
     strict
-        raise for a read that goes on past a known part.  Otherwise what is not known of
+        raise for a read that continues past a known part.  Otherwise what is not known of
         it is filled with zeros: for readers that know beforehand which parts they will want and
         read over the gaps between them.
     """
@@ -241,7 +241,7 @@ def _joined_parts(data: dict[tuple[int, int], bytes]) -> dict[tuple[int, int], b
     for (start, stop), part in sorted(data.items(), key=lambda item: item[0]):
         part = part[: stop - start]
         if run and start <= last:
-            part = part[last - start :]  # empty if all of it is there already
+            part = part[last - start :]  # empty if all of it is kept already
             start = last
             run.append(part)
         else:
@@ -310,7 +310,7 @@ class AdaptiveReadaheadCache(BaseCache):
             self._background_prefetcher.continue_from(position, size)
 
     def close(self) -> None:
-        """Stop fetching ahead, not waiting for what is under way; a later read begins anew."""
+        """Stop fetching ahead, not waiting for what is under way; a later read starts over."""
         prefetcher, self._background_prefetcher = self.__dict__.get("_background_prefetcher"), None
         if prefetcher is not None:
             prefetcher.abandon()
@@ -376,7 +376,7 @@ def register_cache(cls: type[BaseCache], clobber: bool = False) -> None:
     ValueError
         if the name is taken.
     TypeError
-        if it is no class of a cache.
+        if it is not a class of a cache.
     """
     name = getattr(cls, "name", None)
     if name is None or not callable(cls) or (isinstance(cls, type) and not hasattr(cls, "_fetch")):

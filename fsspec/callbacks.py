@@ -30,14 +30,14 @@ Hook = Callable[..., Any]
 
 
 class Callback:
-    """Counts what was done, and calls hooks with each change.
+    """Counts progress, and calls hooks at each change.
 
-    Usable as a context, whose end closes it.
+    Usable as a context manager, which closes it at the end.
 
     Parameters
     ----------
     size
-        the whole, None while unknown
+    the total, None while unknown
     value
         what is done already
     hooks
@@ -119,7 +119,7 @@ class Callback:
         Parameters
         ----------
         hook_name
-            call that one only, if it is there, and return what it returns
+            call that one only, if it exists, and return what it returns
         **kwargs
             for the hooks, and over those given when the callback was made
         """

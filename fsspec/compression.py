@@ -56,7 +56,7 @@ _packages: dict[Codec, str] = {}
 
 
 class MissingCodecError(ImportError, ValueError):
-    """The package of a compression is not installed. It has two bases since programs catch either."""
+    """The package of a compression is not installed. It has two bases because programs catch either."""
 
 
 def register_compression(
@@ -81,7 +81,7 @@ def register_compression(
     ValueError
         if the name or an extension is taken
     TypeError
-        if the callback cannot be called, or an extension is no text
+        if the callback cannot be called, or an extension is not text
     """
     given = [extensions] if isinstance(extensions, str) else list(extensions)
     if not all(isinstance(ending, str) for ending in given):
@@ -133,8 +133,8 @@ def _missing_package(name: str | None, codec: Codec, error: ImportError | None =
 
 
 def check_installed(name: str | None) -> None:
-    """Raise `MissingCodecError` for a compression whose package is not there: before a file is opened, which
-    would be emptied for it."""
+    """Raise `MissingCodecError` for a compression whose package is not installed: before a file is opened,
+    which would be emptied for it."""
     codec = compr[name]
     if not _usable(codec):
         raise _missing_package(name, codec)
@@ -222,7 +222,7 @@ class _ZstdFile(BufferedReader):
     def seek(self, target: int, whence: int = 0, /) -> int:
         here = self.tell()
         if whence > 2:
-            return here  # as zstandard has it
+            return here  # as in zstandard
         if self.seekable():
             return super().seek(target, whence)
         if whence == 1:
@@ -235,7 +235,7 @@ class _ZstdFile(BufferedReader):
 
 
 class _ZstdFrames(RawIOBase):
-    """What zstandard frames hold, by the package of that name; going back begins anew.
+    """What zstandard frames hold, by the package of that name; going back starts over.
 
     To that package the end of its input is the end of the file, also within a frame. Therefore a frame of a
     known content follows the input: if that is not found at the end, the input was cut off.

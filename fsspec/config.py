@@ -126,7 +126,7 @@ def set_conf_files(cdir: str, conf_dict: dict[str, Any]) -> None:
     Files are read in the order of their names and later ones win: ``.json``, an object
     that maps protocols to keyword arguments (and the keys that steer fsspec to their
     values), and ``.ini``, a section a protocol, whose values are text.  Other files are
-    not looked at, and a folder that is not there says nothing.
+    not looked at, and a missing folder is ignored.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None 
 def _as_declared(cls: Any, options: Options, configured: Mapping[str, Any]) -> Options:
     """Options with what text means in its place, as the constructor declares them.
 
-    Variables and .ini files hold text, of which "false" would be true.
+    Variables and .ini files hold text, and the text "false" would be true.
     """
     declared = _declared(cls)
     found = dict(options)
@@ -245,7 +245,7 @@ def _declared(cls: Any) -> dict[str, inspect.Parameter]:
 
 
 def _kinds(name: str, parameter: inspect.Parameter | None) -> set[str]:
-    """The types of a number or flag that is the default, or of the annotation, but for those of items."""
+    """The types of a number or flag that is the default, or of the annotation, except for those of items."""
     import re
 
     if parameter is not None and isinstance(parameter.default, (int, float)):

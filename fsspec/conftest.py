@@ -43,7 +43,7 @@ class InstanceCacheInspector:
     """What the classes of filesystems remember."""
 
     def clear(self) -> None:
-        """Have all of them forget their instances."""
+        """Clear the instance caches of all classes."""
         for cls in _classes():
             cls._cache.clear()
 

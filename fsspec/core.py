@@ -66,7 +66,7 @@ DEFAULT_EXPAND: bool = bool(config.conf.get("open_expand", False))
 
 
 _OPENING = "compression encoding errors expand mode name_function newline num".split()
-"""Arguments of `open_files` that are no options of a filesystem."""
+"""Arguments of `open_files` that are not options of a filesystem."""
 
 ChainLink = tuple[str, str, dict[str, Any]]
 
@@ -308,7 +308,7 @@ def open(
     protocol
         takes the place of the URL's.
     expand
-        whether ``*``, ``?`` and ``[]`` in a name are a pattern, of which the first match is opened;
+        whether ``*``, ``?`` and ``[]`` in a name are a pattern, whose first match is opened;
         None for what the configuration says in ``open_expand``, which is no.
     **kwargs
         options of the filesystem, such as ``anon=True`` for S3; for the inner links of a chain under
@@ -322,7 +322,7 @@ def open(
     Raises
     ------
     FileNotFoundError
-        ``expand`` is true and the pattern matches nothing. That a file is not there shows when it is opened.
+        ``expand`` is true and the pattern matches nothing. A missing file raises when it is opened.
     ValueError
         the protocol is not known.
     ImportError
@@ -404,7 +404,7 @@ def get_fs_token_paths(
     Raises
     ------
     ValueError
-        there are no URLs, or they are of several filesystems.
+        there are no URLs, or they belong to several filesystems.
     """
     given = path_texts(urlpath)
     several = isinstance(given, list)
@@ -489,7 +489,7 @@ def _expand_paths(path: str | list[str], name_function: Callable[[int], str] | N
 def expand_paths_if_needed(
     paths: list[str], mode: str, num: int, fs: AbstractFileSystem, name_function: Callable[[int], str] | None
 ) -> list[str]:
-    """Paths with their patterns expanded: to what is there, or to be written.
+    """Paths with their patterns expanded: to what exists, or is to be written.
 
     Parameters
     ----------

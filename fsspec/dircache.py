@@ -1,6 +1,6 @@
 """The listing cache: what an instance remembers of its folders, and for how long.
 
-Maps a path to the entries in it.  Only what is fresh is there: a listing older than the
+Maps a path to the entries in it.  Only what is fresh is kept: a listing older than the
 expiry time is neither found, counted nor iterated over.  Where the number of listings is
 bounded, the one that was least recently asked for goes first.
 

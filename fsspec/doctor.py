@@ -425,7 +425,7 @@ def _is_installed(package: str) -> bool:
 
 
 def _packages(found: Diagnosis) -> None:
-    """Packages that protocols need, by whether they are there."""
+    """Packages that protocols need, by whether they are installed."""
     from importlib.util import find_spec
 
     there: set[str] = set()
@@ -498,7 +498,7 @@ def _options_of(protocol: str) -> set[str]:
 
 
 def _of_another_link(links: list[Any]) -> Iterator[tuple[list[str], str, str]]:
-    """Options given to a link of a chain that are unknown there and known to one behind it."""
+    """Options given to a link of a chain that are unknown there and known to a later one."""
     for position, (_, protocol, given) in enumerate(links):
         unknown = given.keys() - _options_of(protocol) - {protocol for _, protocol, _ in links}
         for _, other, _ in links[position + 1 :]:

@@ -4,7 +4,7 @@ Each is a built-in that callers already catch, carries what it knows as attribut
 survives pickling.
 
 Before Python 3.11 asyncio's timeout is a class of its own, so that `FSTimeoutError` can
-only be made once asyncio is there.  There, and only there, the class is made when it is
+only be made once asyncio is loaded.  Then, and only then, the class is made when it is
 first asked for: ``import fsspec`` stays without asyncio, and whoever catches or raises a
 timeout of fsspec has asyncio loaded by then or needs it at once.
 """
@@ -60,7 +60,7 @@ class FileChangedError(OSError):
         self.after = after
         super().__init__(
             path
-            if not (before or after)  # made anew of one text
+            if not (before or after)  # constructed again from one text
             else f"{path} changed while it was read, from {before} to {after}: open it again,"
             " after pop_from_cache if a cache on disk keeps parts of it. If the file is the same, and an HTTP"
             " server gives it another ETag in each answer, make the filesystem with validators=()"
@@ -120,7 +120,7 @@ class ForkError(RuntimeError):
     """Something that another process made was used in a child forked from it.
 
     Programs carry exceptions from one process to another in several ways: pickled, as
-    ``type(error)(*error.args)``, or made anew of one string. All of these give a `ForkError`
+    ``type(error)(*error.args)``, or constructed again from one string. All of these give a `ForkError`
     with the same text; pickling keeps the attributes as well.
 
     Parameters
@@ -129,7 +129,7 @@ class ForkError(RuntimeError):
         the instance or handle, as the message shall name it; the whole message if
         ``owner_pid`` is not given
     owner_pid
-        the process that made it; -1 if that is not known any more
+        the process that made it; -1 if that is no longer known
     pid
         the process that used it, by default the one that runs
     advice

@@ -85,7 +85,7 @@ def mode() -> str:
 def generation() -> int:
     """How many forks lie between the process that imported fsspec and this one.
 
-    An object that remembers it as it is made can find whether it was inherited.
+    An object that remembers it when it is made can find whether it was inherited.
     """
     hooks.check()
     return hooks.generation

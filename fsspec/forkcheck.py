@@ -57,7 +57,7 @@ Act = Callable[[list[Any]], "str | None"]
 
 
 def _or_refused(act: Act, mode: str) -> Act:
-    """``act`` as ``mode`` has it: after ``reset_after_fork``, or with a clear refusal as an outcome. That is
+    """``act`` in ``mode``: after ``reset_after_fork``, or with a clear refusal as an outcome. That is
     the outcome in each mode for a file that is read as it arrives."""
 
     def tried(box: list[Any]) -> str | None:
@@ -210,7 +210,7 @@ class _Trial:
         for handle in self.handles:
             findings += replace(self, handles=[handle]).run(renew=True)
         if all(f.safe for f in findings if f.handle == "instance"):
-            with suppress(Exception):  # a file that cannot be opened any more, which is found above
+            with suppress(Exception):  # a file that can no longer be opened, which is found above
                 self.advise_on_file(findings)
         return findings
 
@@ -358,7 +358,7 @@ def _check(
             hangs += any("hung" in f.note or "hangs" in f.note for f in found)
             harmed = not all(f.safe for f in found)
     finally:
-        progress("")  # an error is not to stand behind what was tried
+        progress("")  # an error is not to follow what was tried
         if inherited is None:
             os.environ.pop("FSSPEC_FORK_RESET", None)
         else:
@@ -465,4 +465,4 @@ def main(argv: list[str] | None = None) -> int:
 if __name__ == "__main__":
     code: int = report.run_command(main)
     if hooks.pid == hooks.owner_pids[0]:
-        os._exit(code)  # a backend that was harmed may not let the interpreter end
+        os._exit(code)  # a damaged backend may keep the interpreter from exiting

@@ -3,7 +3,7 @@
 `FUSEr` answers the kernel; ``python -m fsspec.fuse`` and `run` mount it.  Files are read
 anywhere, and written from their beginning to their end, or appended to where the
 filesystem can: anything else is refused with EOPNOTSUPP and changes nothing.  What is
-written is there, for others, when it was closed.
+written is visible to others once it was closed.
 
 The kernel asks from one thread, or with ``threads`` from several: a lock belongs to each
 open file.  A mount in the background forks before it is made, so that libfuse never does.
@@ -38,7 +38,7 @@ except ImportError as _error:
     raise type(_error)(
         "fsspec.fuse needs the package fusepy: pip install 'fsspec[fuse]'", name=_error.name
     ) from _error
-except OSError as _error:  # the package is there, what it stands on is not
+except OSError as _error:  # the package is installed, the library that it needs is not
     raise ImportError(f"fusepy needs the library libfuse 2 (libfuse2, fuse-libs): {_error}") from _error
 
 __all__ = ["FUSEr", "main", "run"]
@@ -125,10 +125,10 @@ class FUSEr(Operations):
         with self._lock:
             return next((o for o in self.cache.values() if o.writing and o.path == path), None)
 
-    # looking ----------------------------------------------------------------------
+    # reading ---------------------------------------------------------------------
     @_with_errno
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
-        """Kind, size, times and owner of a path."""
+        """Type, size, times and owner of a path."""
         writer = self._writer(path)
         if self._is_ready_file(path):
             entry: dict[str, Any] = {"type": "file", "size": len(_READY_CONTENT), "mode": 0o444}
@@ -284,7 +284,7 @@ class _LoggingFUSEr(LoggingMixIn, FUSEr):
 
 
 def _seek_to(file: IO[bytes], offset: int) -> bool:
-    """Move a written file to a position; returns whether it is there now."""
+    """Move a written file to a position; returns whether it is at that position now."""
     try:
         return bool(file.seek(offset) == offset)
     except (OSError, ValueError):

@@ -88,7 +88,7 @@ def _resolve_fs(
     if "://" in path.partition("::")[2]:
         if method == "options":
             fs, plain = url_to_fs(path, **(storage_options or {}))
-            if fs._strip_protocol(path) == plain:  # a cache, which knows a chain by the path behind it
+            if fs._strip_protocol(path) == plain:  # a cache, which knows a chain by the path after it
                 return fs
         raise ValueError(
             f"{redact_url(path)!r} is a chain, which generic and rsync do not follow: give the outer one"
@@ -115,7 +115,7 @@ def _resolve_fs(
 # asking it ------------------------------------------------------------------------
 async def maybe_await(cor: Awaitable[T] | T) -> T:
     """What an awaitable gives; anything else as it is."""
-    # what is no awaitable is a T, and a T is none
+    # what is not an awaitable is a T, and a T is none
     return await cor if inspect.isawaitable(cor) else cor  # pyright: ignore[reportReturnType]
 
 
@@ -393,7 +393,7 @@ class GenericFileSystem(AsyncFileSystem):
         """Copy one file.
 
         ``url``, ``url2``: from where to where; folders on the way to the target are made if need be.
-        ``blocksize``: bytes: smaller files go through memory whole, others so many at a time.
+        ``blocksize``: bytes: smaller files go through memory whole, others this many at a time.
         ``callback``: gets the size and the bytes as they go.
         ``tempdir``: not needed, see `copy`.
         ``**kwargs``: for ``cp_file`` of the filesystem, if there is only one.
@@ -410,7 +410,7 @@ class GenericFileSystem(AsyncFileSystem):
                 source.cp_file(path, path2, **kwargs)
             else:
                 await ask(source, "cp_file", path, path2, **kwargs)
-        except NotADirectoryError as error:  # what would be below a file is not there
+        except NotADirectoryError as error:  # nothing exists below a file
             if error.filename != path:
                 raise
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from error
@@ -453,7 +453,7 @@ def rsync(
     Parameters
     ----------
     source, destination
-        URLs of folders; the second is made if it is not there
+        URLs of folders; the second is made if it does not exist
     delete_missing
         remove what is only in the destination
     source_field, dest_field
@@ -476,12 +476,12 @@ def rsync(
     Raises
     ------
     ValueError
-        if the source is no folder, or for another ``update_cond``; or if a name would lead
+        if the source is not a folder, or for another ``update_cond``; or if a name would lead
         out of the destination
     KeyError
         if an entry lacks a field
     PermissionError
-        if, with ``delete_missing``, things were to be removed because a folder of the source may not be read;
+        if, with ``delete_missing``, things were to be removed because a folder of the source is not readable;
         nothing is removed
     """
     if update_cond not in ("different", "always", "never"):
@@ -531,7 +531,7 @@ def _check_listed(
     fs: GenericFileSystem, source: str, ours: dict[str, _Entry], others: dict[str, _Entry]
 ) -> None:
     """List folders of the source that seem to be empty, if files are to be removed because of that; raises
-    the error of a listing. The listing of a tree passes over folders that may not be read."""
+    the error of a listing. The listing of a tree skips folders that are not readable."""
     filled = {name.rpartition("/")[0] for name in ours}
     seemingly_empty = set()
     for other in others:
@@ -552,7 +552,7 @@ def _url_prefix(fs: GenericFileSystem, folder: str) -> str:
 
 
 def _below(fs: GenericFileSystem, folder: str, start: str) -> dict[str, _Entry]:
-    """All entries below a folder, by path relative to it; none if it is not there. Raises ValueError if
+    """All entries below a folder, by path relative to it; none if it does not exist. Raises ValueError if
     the URL of an entry does not begin with ``start``, so that nobody knows its path."""
     try:
         found = fs.find(folder, withdirs=True, detail=True)

@@ -73,13 +73,13 @@ class SigSlot:
         thing: str = "value",
         *then: Callable[[Any], Any],
     ) -> None:
-        """Have a signal, sent as an attribute of a widget changes, or by `_emit` alone."""
+        """Declare a signal, sent when an attribute of a widget changes, or by `_emit` alone."""
         self._sigs[name] = list(then)
         if widget is not None:
             widget.param.watch(lambda event: self._emit(name, event.new), thing)
 
     def connect(self, signal: str, slot: Callable[[Any], Any]) -> None:
-        """Have ``slot`` called with the value of a signal, after those connected before.
+        """Connect ``slot``, to be called with the value of a signal, after those connected before.
 
         A slot that returns False keeps the signal from those after it.
 
@@ -124,7 +124,7 @@ class SigSlot:
 
 
 class SingleSelect(SigSlot):
-    """A list of which one is selected.
+    """A list with one selected item.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class SingleSelect(SigSlot):
         self.panel.value = list(selection) if isinstance(selection, (list, tuple)) else [selection]
 
     def clear(self) -> None:
-        """Have nothing to select."""
+        """Clear what can be selected."""
         self.panel.options = []
 
     @property
@@ -250,7 +250,7 @@ class FileSelector(SigSlot):
         Raises
         ------
         ValueError
-            if their text is no dict
+            if their text is not a dict
         """
         try:
             options = ast.literal_eval(self.kwargs.value or "{}") or {}
@@ -269,7 +269,7 @@ class FileSelector(SigSlot):
 
     @property
     def urlpath(self) -> str | None:
-        """The URL of the chosen file; None if none is."""
+        """The URL of the chosen file; None if none is chosen."""
         return self.fs.unstrip_protocol(self.main.value[0]) if self.main.value else None
 
     def open_file(
@@ -321,7 +321,7 @@ class FileSelector(SigSlot):
         self.go_clicked()
 
     def protocol_changed(self, *_: Any) -> None:
-        """Begin anew on another filesystem."""
+        """Start over on another filesystem."""
         self._fs = None
         self.main.clear()
         self.url.value = ""

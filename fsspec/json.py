@@ -107,7 +107,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
     @classmethod
     def try_resolve_path_cls(cls, dct: Mapping[str, Any]) -> type[PurePath] | None:
         """The class of a path, if the object is one."""
-        with suppress(Exception):  # whatever it names instead: it is no path then
+        with suppress(Exception):  # whatever it names instead: it is not a path then
             fqp = dct["cls"]
             module, _, name = fqp.rpartition(".")
             if module in ("pathlib", "pathlib._local"):
@@ -155,7 +155,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
         top = fqp.replace(":", ".").partition(".")[0] if isinstance(fqp, str) else ""
         try:
             return bool(top) and not cls._may_import(fqp) and find_spec(top) is not None
-        except ValueError:  # a module that is no package
+        except ValueError:  # a module that is not a package
             return False
 
     def made(self, dct: Mapping[str, Any]) -> AbstractFileSystem:
@@ -164,7 +164,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
         Raises
         ------
         ValueError
-            if it describes none, or one that text may not make
+            if it describes none, or one that must not be made from text
         """
         fqp = dct.get("cls")
         found = self.try_resolve_fs_cls(dct) if "cls" in dct else None
@@ -192,7 +192,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
     def custom_object_hook(self, dct: dict[str, Any]) -> object:
         """A decoded object, turned into what it stands for."""
         if "cls" in dct:
-            has_form = "protocol" in dct and "args" in dct  # of a filesystem, whose class may not be imported
+            has_form = "protocol" in dct and "args" in dct  # of a filesystem whose class must not be imported
             if self.try_resolve_fs_cls(dct) is not None or has_form and self._is_installed(dct["cls"]):
                 return self.made(dct)
             path_cls = self.try_resolve_path_cls(dct)

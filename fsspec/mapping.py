@@ -60,7 +60,7 @@ class FSMap(MutableMapping[str, bytes]):
     check
         try whether it can be written to.
     create
-        make the path if it is not there.
+        make the path if it does not exist.
     missing_exceptions
         the errors that mean that there is no such key.
     """
@@ -205,7 +205,7 @@ class FSMap(MutableMapping[str, bytes]):
         except NotImplementedError as error:
             raise _NotRemoved(key) from error
         except (OSError, ValueError) as error:
-            if self.fs.isdir(path):  # a folder is no key
+            if self.fs.isdir(path):  # a folder is not a key
                 raise KeyError(key) from error
             raise
 
@@ -215,7 +215,7 @@ class FSMap(MutableMapping[str, bytes]):
         Raises
         ------
         FileNotFoundError
-            if one of them is not there
+            if one of them does not exist
         """
         self._remove_all([self._key_to_str(key) for key in keys])
 

@@ -1,4 +1,4 @@
-"""Parquet files of which only those bytes are fetched that a reader will want.
+"""Parquet files, fetching only the bytes that a reader will want.
 
 The end of a file (its footer) says where each column of each row group lies.  `open_parquet_files`
 reads the footers of all files together, asks an engine (pyarrow or fastparquet) for the ranges
@@ -49,7 +49,7 @@ _MAGIC = b"PAR1"
 _TAIL = 8  # the length of the footer, and the magic
 _LEAST = 2**16  # pyarrow begins by reading so much of the end, however short the footer
 Chunk = tuple[str, int, int]
-"""A column of a row group: the file, if the metadata is of several, and its range there."""
+"""A column of a row group: the file, if the metadata describe several, and its range there."""
 
 
 def open_parquet_files(
@@ -80,18 +80,18 @@ def open_parquet_files(
     fs
         that filesystem; otherwise made of the first URL and ``storage_options``
     metadata
-        of the files as the engine has it (``pyarrow.parquet.FileMetaData``,
+        of the files, in the engine's form (``pyarrow.parquet.FileMetaData``,
         ``fastparquet.ParquetFile``): the footers are not read then, and the reader has to be
         given it too. Metadata of a dataset names its files, whatever ``path`` is
     columns
         names; None for all. A name with dots in a nested column selects all of that, which
         readers need. The index that pandas wrote is added.
     row_groups
-        numbers of row groups, of which those that there are not are passed over; None for all
+        numbers of row groups; numbers without a row group are skipped; None for all
     engine
         "fastparquet", "pyarrow", or "auto" for the first of them that is installed
     max_gap, max_block
-        bytes: ranges this close are joined, to no more than so many
+        bytes: ranges this close are joined, to no more than this many
     footer_sample_size
         bytes of the end of a file to fetch in search of its footer, 64 kiB at least
     filters
@@ -108,7 +108,7 @@ def open_parquet_files(
     Raises
     ------
     ValueError
-        if something is selected of a file that is no Parquet file, for metadata that are not the
+        if something is selected of a file that is not a Parquet file, for metadata that are not the
         engine's, for an engine that is not known, or for another mode than "rb"
     ImportError
         if the engine is not installed
@@ -170,7 +170,7 @@ def open_parquet_file(*args: Any, **kwargs: Any) -> AlreadyBufferedFile:
 
 
 class AlreadyBufferedFile(AbstractBufferedFile):
-    """A file some parts of which are in memory, and no others can be read.
+    """A file with some parts in memory; no others can be read.
 
     It needs its filesystem no more: a forked child reads on whatever its configuration.
     """
@@ -354,7 +354,7 @@ def _engine(name: str) -> FastparquetEngine | PyarrowEngine:
 
 
 def _whole_columns(names: set[str] | None, top: Iterable[str]) -> set[str] | None:
-    """The columns of the first level that names are of, or are in: readers read these as a whole.
+    """The top-level columns that names mean, or lie in: readers read these as a whole.
 
     ``names``: what is selected, None for everything.
     ``top``: the columns of the first level, whose names can have dots as well.
@@ -400,7 +400,7 @@ class PyarrowEngine:
         self.pq: Any = pyarrow.parquet
 
     def parse(self, end: bytes) -> pq.FileMetaData:
-        """The metadata in the end of a file."""
+        """The metadata from the end of a file."""
         return self.pq.read_metadata(io.BytesIO(end))
 
     def check(self, metadata: object) -> None:
@@ -411,7 +411,7 @@ class PyarrowEngine:
             )
 
     def files(self, metadata: pq.FileMetaData) -> list[str]:
-        """The files of a dataset that metadata are of; none if they do not say."""
+        """The files of a dataset that metadata describe; none if they do not say."""
         return []
 
     def chunks(
@@ -464,7 +464,7 @@ class FastparquetEngine:
         self.fp = fastparquet
 
     def parse(self, end: bytes) -> ParquetFile:
-        """The metadata in the end of a file."""
+        """The metadata from the end of a file."""
         return self.fp.ParquetFile(io.BytesIO(end))
 
     def check(self, metadata: object) -> None:
@@ -475,7 +475,7 @@ class FastparquetEngine:
             )
 
     def files(self, metadata: ParquetFile) -> list[str]:
-        """The files of a dataset that metadata are of; none if they do not say."""
+        """The files of a dataset that metadata describe; none if they do not say."""
         if metadata.file_scheme == "simple":
             return []
         names = map(metadata.row_group_filename, metadata.row_groups)

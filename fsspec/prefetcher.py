@@ -1,8 +1,8 @@
-"""Fetching a file's bytes before they are wanted, for a reader that goes on in order.
+"""Fetching a file's bytes before they are wanted, for a reader that reads on in order.
 
 Owns `BackgroundPrefetcher` and its two halves.  The *producer* keeps fetches under way;
 the *consumer* hands out what they bring.  Between them is a queue of blocks, in the order
-of the file and without gaps, from the reader's position on::
+of the file and without gaps, from the reader's position::
 
     reader's position        consumer.offset
     |--- blocks that arrived or are under way ---|
@@ -11,13 +11,13 @@ of the file and without gaps, from the reader's position on::
 Nothing is fetched ahead for the first reads: from the third in a row on, the window ahead
 grows with each read by the average of what was read, and more slowly once it is as long
 as a fetch should be, unless reads have to wait for what was fetched ahead.  A read elsewhere
-empties the queue and begins anew.
+empties the queue and starts over.
 
 Everything here runs on one event loop, except that `BackgroundPrefetcher.fetch` may be
 called from another thread, one at a time, and takes bytes of the block at hand without
 crossing to the loop, and `BackgroundPrefetcher.read` on several.  Between reads nothing
-waits on the loop: a prefetcher that nobody refers to any more goes. In a forked child a
-prefetcher begins anew at its next read, on a loop of the child's, with the blocks that
+waits on the loop: a prefetcher without references is collected. In a forked child a
+prefetcher starts over at its next read, on a loop of the child's, with the blocks that
 had arrived; fetches of the parent stay the parent's.
 """
 
@@ -62,7 +62,7 @@ publish(__name__, logger="fsspec.prefetcher")
 def threaded(fetcher: Callable[[int, int], bytes]) -> AsyncFetcher:
     """Make an awaitable fetcher of a blocking one, ``fetcher(start, end)``.
 
-    Each fetch has a thread of its own, which ends with it, so that no idle thread is there
+    Each fetch has a thread of its own, which ends with it, so that there is no idle thread
     when the process forks.
     """
 
@@ -176,7 +176,7 @@ class BackgroundPrefetcher:
         )
 
     def set_error(self, e: BaseException) -> None:
-        """Let the next read raise an error; the one after it begins anew."""
+        """Let the next read raise an error; the one after it starts over."""
         self._next_error = e
 
     def _read_range(self, start: int | None, end: int | None) -> tuple[int, int]:
@@ -199,7 +199,7 @@ class BackgroundPrefetcher:
                 raise error
             block = consumer._current_block
             if block is not None and block.data is not None and block.start <= start < consumer.offset:
-                consumer.offset = start  # what follows in the queue goes on from this block
+                consumer.offset = start  # what follows in the queue continues from this block
             elif consumer.offset < start < producer.current_offset:
                 await consumer.skip(start - consumer.offset)
             elif start != consumer.offset:
@@ -207,7 +207,7 @@ class BackgroundPrefetcher:
             try:
                 return await consumer.consume(end - start)
             except BaseException:
-                await self._begin_at(start)  # whatever is in the queue is not without gaps any more
+                await self._begin_at(start)  # what is in the queue now has gaps
                 raise
 
     async def _begin_at(self, position: int) -> None:

@@ -152,7 +152,7 @@ _OLD_S3FS = ("0.0.", "0.1.", "0.2.", "0.3.", "0.4.")
 def register_implementation(
     name: str, cls: type[AbstractFileSystem] | str, clobber: bool = False, errtxt: str | None = None
 ) -> None:
-    """Have a class serve a protocol.
+    """Register a class for a protocol.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def get_filesystem_class(protocol: str | None) -> type[AbstractFileSystem]:
     ValueError
         the protocol is not known.
     TypeError
-        what was registered for it is no class of a filesystem.
+        what was registered for it is not a class of a filesystem.
     ImportError
         what it needs is not installed; the message says what to install.
     """
@@ -309,7 +309,7 @@ def _loaded(name: str) -> type[AbstractFileSystem]:
         advice = entry.get("err")
         if advice is None:
             raise
-        if name in ("hdfs", "arrow_hdfs"):  # of which a library outside Python may be missing
+        if name in ("hdfs", "arrow_hdfs"):  # that may lack a library outside Python
             raise type(error)(f"{advice} ({error})", name=error.name) from error
         if not _is_of_a_package(error):
             advice = f"the protocol {name} cannot be used: the import of {entry['class']} fails"

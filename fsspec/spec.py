@@ -104,7 +104,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     _cached: bool = False
     """Whether the base class has set this instance up."""
     _fsspec_lists_files: bool = False
-    """Whether ``ls`` of a file is no error: if it raises FileNotFoundError nothing is there."""
+    """Whether ``ls`` of a file works: if it raises FileNotFoundError, nothing exists there."""
     _fsspec_info_costs_less: bool = False
     """Whether ``info`` costs less than ``exists``: caches ask for that."""
     blocksize: int = 2**22
@@ -311,7 +311,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     @default
     def isdir(self, path: str) -> bool:
-        """Whether a path is a folder; False if it is not there."""
+        """Whether a path is a folder; False if it does not exist."""
         try:
             entry = self.info(path)
         except OSError:
@@ -323,7 +323,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
 
     @default
     def isfile(self, path: str) -> bool:
-        """Whether a path is a file; False if it is not there."""
+        """Whether a path is a file; False if it does not exist."""
         try:
             return bool(self.info(path)["type"] == "file")
         except ForkError:
@@ -535,7 +535,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         Raises
         ------
         FileNotFoundError
-            when a file to read is not there
+            when a file to read does not exist
         ValueError
             for a compression that is not known
         """
@@ -607,7 +607,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         check
             try whether it can be written
         create
-            make it if it is not there
+            make it if it does not exist
         missing_exceptions
             the errors that mean a key is missing
         """
@@ -616,5 +616,5 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         return FSMap(root, self, check=check, create=create, missing_exceptions=missing_exceptions)
 
 
-for _part in AbstractFileSystem.__mro__:  # those that are no subclasses have not been marked
+for _part in AbstractFileSystem.__mro__:  # those that are not subclasses have not been marked
     mark_built_in(_part)

@@ -46,7 +46,7 @@ publish(__name__, logger="fsspec")
 
 
 def _commit(f: Any) -> None:
-    """Let a file appear; one that has no ``commit`` was written as it was closed."""
+    """Let a file appear; one that has no ``commit`` was written when it was closed."""
     close_layers(f)
     buffered = isinstance(f, AbstractBufferedFile)
     if buffered and f._fsspec_given_up_upload is not None:
@@ -193,7 +193,7 @@ class Transaction:
             self._release_fs()
 
     def _note_changes(self) -> None:
-        """Have forgotten what was listed before the files appeared, also if the backend notes nothing."""
+        """Drop listings made before the files appeared, even if the backend records nothing."""
         if self.fs is not None:
             written = [f.path for f in self.files if isinstance(f, AbstractBufferedFile)]
             places = dict.fromkeys(place for path in written for place in (path, self.fs._parent(path)))
@@ -259,7 +259,7 @@ class DaskTransaction(Transaction):
 
 
 class Transactions:
-    """The part of `AbstractFileSystem` that begins and ends transactions."""
+    """The part of `AbstractFileSystem` that starts and ends transactions."""
 
     transaction_type: type[Transaction] = Transaction
     _fsspec_only_transactions_wait: ClassVar[bool] = False
@@ -296,7 +296,7 @@ class Transactions:
         self._fsspec_forget_changed()
 
     def _fsspec_forget_changed(self) -> None:
-        """Invalidate what a transaction changed: it was listed before its files appeared."""
+        """Drop the listings that a transaction made outdated: they were cached before its files appeared."""
         changed, self._invalidated_caches_in_transaction = self._invalidated_caches_in_transaction, []
         for path in changed:
             self.invalidate_cache(path)

@@ -232,7 +232,7 @@ def setup_logging(
     level: int | str = "DEBUG",
     clear: bool = True,
 ) -> logging.Logger:
-    """Have a logger write to stderr, with times and names.
+    """Make a logger write to stderr, with times and names.
 
     Parameters
     ----------

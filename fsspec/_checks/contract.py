@@ -71,7 +71,7 @@ class Instance:
 
 
 class OpenFile(Instance):
-    """A file of which half was read; each process reads on from there."""
+    """A half-read file; each process reads on from there."""
 
     def make(self) -> Any:
         self.path, self.data = next(iter(self.job.files.items()))
@@ -196,7 +196,7 @@ class Job:
 
 
 def use(job: Job, box: list[Any]) -> None:
-    """Use the handle, or find that it may not be; what is made anew works in any case."""
+    """Use the handle, or find that its use is refused; a newly made one works in any case."""
     handle = job.handle
     if isinstance(handle, Writing) and not job.memory:
         with suppress(ForkError):
@@ -368,4 +368,4 @@ def main() -> None:
         found["forks"] = str(forks)
     found["afterwards"] = found.get("skipped") or in_time(job.end, "what is left")
     print(json.dumps(found), flush=True)
-    os._exit(0)  # a backend that was harmed may not let the interpreter end
+    os._exit(0)  # a damaged backend may keep the interpreter from exiting

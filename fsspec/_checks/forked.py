@@ -26,7 +26,7 @@ from fsspec._fork import foreign_files
 
 LIMIT = 12.0  # seconds for a child; only those that hang need more than a fraction of one
 SLOW = 4.0  # a child that does next to nothing and takes longer waits for something
-HANGS = 2  # after so many the verdict is clear, and the rest would take minutes
+HANGS = 2  # after this many the verdict is clear, and the rest would take minutes
 ENDING = 0.8  # seconds for a child to end after its result
 
 

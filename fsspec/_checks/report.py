@@ -117,7 +117,7 @@ def printable(text: str) -> str:
 
 
 def paragraph(text: str, first: str = "", rest: str = "") -> str:
-    """A text in lines of `WIDTH` at most, behind ``first`` and, from the second line on, ``rest``."""
+    """A text in lines of `WIDTH` at most, after ``first`` and, from the second line on, ``rest``."""
     return textwrap.fill(
         printable(text), WIDTH, initial_indent=first, subsequent_indent=rest or first, break_on_hyphens=False
     )
@@ -164,7 +164,7 @@ def report(url: str, cls: type, findings: list[Finding], note: str = "", tried: 
 
 
 def json_options(text: str) -> dict[str, Any]:
-    """Options of a filesystem as a command is given them; `ValueError` if they are no JSON object."""
+    """Options of a filesystem as a command is given them; `ValueError` if they are not a JSON object."""
     try:
         found, why = json.loads(text), ""
     except json.JSONDecodeError as error:
@@ -192,7 +192,7 @@ def with_notes(error: BaseException, text: str) -> str:
 
 
 GONE = 141
-"""The exit code of a command whose output nobody reads any more: in a shell, that of SIGPIPE."""
+"""The exit code of a command whose output is no longer read: in a shell, that of SIGPIPE."""
 
 
 def run_command(main: Callable[[], int]) -> int:

@@ -14,11 +14,11 @@ _last = 0, 0  # the process, and how many hooks there were, when ours was the la
 
 
 def close_at_exit(writer: Any) -> None:
-    """Call ``writer.__del__()`` at exit, if it still lives: later no file can be opened any more."""
+    """Call ``writer.__del__()`` at exit, if it still exists: later, files can no longer be opened."""
     global _last
     _being_written[id(writer)] = writer
     # The last registered runs first, and ours may need what others close. Up to Python 3.13 each hook that
-    # goes leaves a hole behind, which counts, and through which the next search goes: not for each file.
+    # goes leaves a hole that later searches pass through: not for each file.
     if sys.version_info >= (3, 14) or _last != (hooks.pid, atexit._ncallbacks()):
         atexit.unregister(_close)
         atexit.register(_close)

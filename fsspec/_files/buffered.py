@@ -84,7 +84,7 @@ class AbstractBufferedFile(io.IOBase):
         bytes: of the cache if reading, of the parts at least if writing;
         "default" or None for `DEFAULT_BLOCK_SIZE`.
     autocommit
-        make the file visible as it is closed; otherwise `commit` does.
+        make the file visible when it is closed; otherwise `commit` does.
     cache_type
         a name in `fsspec.caching.caches`.
     cache_options
@@ -472,7 +472,7 @@ class AbstractBufferedFile(io.IOBase):
         before = buffer.tell()
         try:
             count: int = buffer.write(data)
-        finally:  # also if an interrupt came as it returned
+        finally:  # also if an interrupt came when it returned
             self.loc += buffer.tell() - before
         return count
 
@@ -514,7 +514,7 @@ class AbstractBufferedFile(io.IOBase):
         """Upload what ``buffer`` holds. For subclasses.
 
         ``self.buffer`` is an `io.BytesIO` with what was written since the last part:
-        ``self.buffer.getvalue()``. It holds at least ``blocksize`` bytes, but for the last part, which
+        ``self.buffer.getvalue()``. It holds at least ``blocksize`` bytes, except for the last part, which
         may be empty, and for what ``flush(force=True)`` asks for.
 
         By default all data is kept until the file is closed, and passed to the filesystem's own

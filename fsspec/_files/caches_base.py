@@ -6,12 +6,12 @@ the others.  Invariants:
 * positions count from the beginning of the file, ``end`` is exclusive, and nothing past
   ``size`` is asked for;
 * what comes back from ``fetcher`` shorter than asked for is an error, and nothing of it
-  is kept: a block is whole or it is not there. What is longer is cut, or kept where it belongs;
+  is kept: a block is whole or absent. What is longer is cut, or kept where it belongs;
 * the bytes handed out are copied once, on the way out.
 
 A cache belongs to one file object. Threads that read from it at once get right bytes, and may each
 ask for those that are missing.  In a forked
-child it goes on with the blocks it holds: they are memory of the child's own.  Those that
+child it continues with the blocks it holds: they are memory of the child's own.  Those that
 own more than memory (threads, mappings) replace that on first use there.
 """
 
@@ -53,7 +53,7 @@ def check_fetched(data: object, start: int, stop: int | None, size: int | None, 
     TypeError
         it is not bytes.
     IncompleteRead
-        it is the whole file, of which a later part was asked for.
+        it is the whole file, though a later part was asked for.
     """
     kind: type[Exception]
     try:
@@ -154,7 +154,7 @@ class BaseCache:
         return [self._fetch(start, stop)]
 
     def _held_from(self, position: int) -> Held | None:
-        """What is kept from a position on, not copied; None if nothing is, or it is unknown. For whoever
+        """What is kept from a position, not copied; None if nothing is, or it is unknown. For callers that
         searches in a file: no request is made."""
         return None
 

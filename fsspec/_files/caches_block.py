@@ -240,7 +240,7 @@ class BackgroundBlockCache(BlockCache):
         self._closed = False
 
     def close(self) -> None:
-        """Fetch nothing ahead any more; what is under way is not waited for."""
+        """Stop fetching ahead, without waiting for what is under way."""
         self._closed = True
         self._block_ahead = None
 
@@ -477,7 +477,7 @@ class MMapCache(BaseCache):
         return data
 
     def kept(self, start: int, end: int) -> bytes:
-        """Bytes whose blocks are there, or have just been handed to `store`."""
+        """Bytes whose blocks are kept, or have just been handed to `store`."""
         blocksize, apart = self.blocksize, self._blocks_apart
         numbers = range(start // blocksize, -(-end // blocksize))
         if not apart or apart.keys().isdisjoint(numbers):

@@ -75,7 +75,7 @@ class _StretchCache(BaseCache):
 class ReadAheadCache(_StretchCache):
     """Fetches one block more than is wanted and keeps what came last.
 
-    Good for reading in order; a read that goes back before what is kept starts anew.
+    Good for reading in order; a read that goes back before what is kept starts over.
     """
 
     name: ClassVar[str] = "readahead"
@@ -133,7 +133,7 @@ class ReadAheadCache(_StretchCache):
         return pieces
 
     def _fetch_from(self, begin: int, end: int) -> bytes:
-        """Fetch and keep the bytes from ``begin`` on and one block more, after dropping what was kept."""
+        """Fetch and keep the bytes from ``begin`` and one block more, after dropping what was kept."""
         self._kept_stretch = b"", begin, b""
         data = self._fetch_uncached(begin, min(self.size, end + self.blocksize))
         self.total_requested_bytes += len(data)
@@ -145,7 +145,7 @@ class BytesCache(_StretchCache):
     """Keeps one stretch of the file, which grows at either end as reads touch it.
 
     A read at the end of the stretch fetches one block ahead. A read that ends more than a block
-    behind the stretch, or begins before it, replaces it.
+    after the stretch, or begins before it, replaces it.
 
     Parameters
     ----------

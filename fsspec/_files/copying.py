@@ -200,7 +200,7 @@ class _Copying:
 
 
 def _give_up(file: IO[bytes] | AbstractBufferedFile) -> None:
-    """Drop a file that was being written, so that not even its finalizer sends anything."""
+    """Drop a file that was being written; not even its finalizer sends anything."""
     try:
         if not isinstance(file, AbstractBufferedFile):
             file.close()  # which makes it appear only if autocommit means nothing

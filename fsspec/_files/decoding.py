@@ -14,7 +14,7 @@ from fsspec.exceptions import ForkError
 
 def reading_layer(codec: Callable[..., Any], file: Any, path: str, mode: str = "rb") -> Any:
     """What a codec makes of a file that is open for reading. Its errors name the ``path`` if it decodes in
-    Python, behind a buffer, as the codecs that come with this package do."""
+    Python, over a buffer, as the codecs that come with this package do."""
     try:
         layer = codec(file, mode=mode)
     except Exception as error:  # of any codec; it is raised on

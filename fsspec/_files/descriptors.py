@@ -1,4 +1,4 @@
-"""Descriptors that are not lost if a signal's handler raises as they are made; and the umask.
+"""Descriptors that are not lost if a signal's handler raises when they are made; and the umask.
 
 An interrupt mostly comes within a slow ``open``. Python runs the handler when the call has returned, before
 the number is assigned to a name, so that nobody could close the descriptor.

@@ -1,4 +1,4 @@
-"""What a backend lacks: found out as it is used, and told by an error that names the method to write.
+"""What a backend lacks: found out when it is used, and told by an error that names the method to write.
 
 Of reading and writing files it is only known then: contents may be read by `_fetch_range` of the files or by
 `cat_file` of the filesystem, and what is written may be taken by any of several methods.

@@ -1,4 +1,4 @@
-"""Open files of this machine.
+"""Open local files.
 
 A file within a transaction is written to the folder for temporary files, where nobody lists
 it, and moved to its place by ``commit``.
@@ -55,7 +55,7 @@ _DELEGATED = ("read", "read1", "readline", "seek", "tell")
 
 
 class LocalFileOpener(io.IOBase):
-    """A file of this machine.
+    """A local file.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ class LocalFileOpener(io.IOBase):
             self.seek(state["loc"])
 
     def seekable(self, *args: Any, **kwargs: Any) -> bool:
-        # a descriptor alone is of a regular file; text is read through it whole, without a buffer
+        # without a buffer: a regular file; text is read through it whole, without a buffer
         return (
             self._buffered_file is None and self._descriptor_number >= 0 or self.f.seekable(*args, **kwargs)
         )
@@ -400,7 +400,7 @@ class LocalFileOpener(io.IOBase):
                 raise OSError(error.errno, error.strerror, self.path) from error
             with replacing(self.path, read_only=True) as f, open(self.temp, "rb") as source:
                 shutil.copyfileobj(source, f)
-            with suppress(PermissionError):  # network mounts refuse it; the file is there
+            with suppress(PermissionError):  # network mounts refuse it; the file itself is written
                 os.chmod(self.path, mode)
             os.unlink(self.temp)
 

@@ -1,4 +1,4 @@
-"""Plain files of this machine by their descriptors, and the buffers over them.
+"""Regular local files by their descriptors, and the buffers over them.
 
 Forks: the position belongs to the process. In a child writing through an inherited one raises `ForkError`,
 and reading does not move the parent's position; see `local_file`.
@@ -35,7 +35,8 @@ def raw_mode(mode: str) -> str:
 
 
 def descriptor_at(reader: Any, position: int) -> int:
-    """The descriptor of a reader for the program, which may give it to another one to go on at ``position``.
+    """The descriptor of a reader for the program, which may give it to another one to continue at
+    ``position``.
 
     Its offset is set, unless it was at this position before and has not been sought since: then it goes on
     where the other one has ended.
@@ -47,11 +48,11 @@ def descriptor_at(reader: Any, position: int) -> int:
 
 
 class LocalRaw(io.RawIOBase):
-    """A plain file by its descriptor.
+    """A regular file by its descriptor.
 
     What is opened for writing is at the descriptor's own offset, as the built-in one is: programs that are
-    given the descriptor go on there, and where what they write ends, this file goes on.  What is opened for
-    reading only is read at explicit positions (``pread``), and so is any file in a forked child, which
+    given the descriptor continue there, and where what they write ends, this file goes on.  What is opened
+    for reading only is read at explicit positions (``pread``), and so is any file in a forked child, which
     shares the offset: processes do not move each other's position.  In a child writing raises `ForkError`,
     except while an inherited file is only being released.
     """

@@ -203,7 +203,7 @@ class OpenFiles(list[OpenFile[Any]]):
         self.mode = mode
         self.fs: Any = fs
         self.files: list[Any] = []
-        self._open_many = False  # stored at opening, since a child may not use the filesystem
+        self._open_many = False  # stored at opening, since a child may be refused the filesystem
         own(self)
         super().__init__(*args)
 

@@ -1,7 +1,7 @@
 """The two halves of `fsspec.prefetcher.BackgroundPrefetcher`, and the blocks between them.
 
 The *producer* keeps fetches under way; the *consumer* hands out what they bring. Both belong to the event
-loop of the prefetcher, but for `PrefetchConsumer.at_hand`.
+loop of the prefetcher, except for `PrefetchConsumer.at_hand`.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class PrefetchProducer:
         return max(self.MIN_PREFETCH_SIZE, 2 * self.tracker.average)
 
     def bytes_to_fetch(self) -> int:
-        """How many bytes more should be fetched ahead now; 0 while half the window is there."""
+        """How many bytes more should be fetched ahead now; 0 while half the window has been fetched."""
         reads = self.consumer.sequential_streak - self.streak_needed + 1
         if reads <= 0 or self.is_stopped:
             return 0
@@ -250,7 +250,7 @@ class PrefetchProducer:
             self._producer_task = None
 
     async def stop(self) -> None:
-        """Fetch nothing any more, and cancel what is under way."""
+        """Stop fetching, and cancel what is under way."""
         self.is_stopped = True
         await self._cancel_tasks()
 
@@ -298,7 +298,7 @@ class PrefetchConsumer:
         self._current_block: Block | None = None  # the one that was read last
 
     def seek(self, new_offset: int) -> None:
-        """Go on elsewhere: the reads before do not count any more."""
+        """Continue elsewhere: earlier reads no longer count."""
         self.offset = new_offset
         self.sequential_streak = 0
         self.tracker.clear()

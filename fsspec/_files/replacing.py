@@ -3,7 +3,7 @@
 What is downloaded is written beside its target under another name and moved onto it at
 the end; after a failure the target is as it was before.  Another process sees the old
 file or the new one, never a part.  A child that is forked in between leaves both alone: the
-download is its parent's, and as the fork returns its copy of the open file leads nowhere, for
+download is its parent's, and when the fork returns its copy of the open file leads nowhere, for
 the two would write at an offset that they share.
 
 What is copied within this machine or comes from memory (`write_whole`) is written so too if
@@ -51,9 +51,9 @@ def in_place(names: Iterable[str]) -> Iterator[None]:
 
 @contextmanager
 def making_folders(names: Container[str]) -> Iterator[None]:
-    """Within the block, the folder of a file of these names is made as the file is begun.
+    """Within the block, the folder of a file of these names is made when the file is begun.
 
-    So that none is left of a download that ends before, for there is nothing to download.
+    So no folder is left by a download that ends before, because there is nothing to download.
     """
     _without_folder[id(names)] = names
     try:
@@ -63,7 +63,7 @@ def making_folders(names: Container[str]) -> Iterator[None]:
 
 
 def awaits_folder(path: str) -> bool:
-    """Whether the folder of a file is to be made as the file is begun; see `making_folders`."""
+    """Whether the folder of a file is to be made when the file is begun; see `making_folders`."""
     return any(path in names for names in list(_without_folder.values()))
 
 
@@ -75,7 +75,7 @@ def make_folder_for(path: str) -> None:
 
 
 def name_target(error: object, written: str | None, path: str) -> None:
-    """Have an error of writing name the file at ``path``, not ``written``, which it was to become."""
+    """Make an error of writing name the file at ``path``, not ``written``, which was to become it."""
     if isinstance(error, OSError):
         if written is not None and error.filename2 == written:
             error.filename2 = path
@@ -91,7 +91,7 @@ class FileInTheWayError(FileExistsError, NotADirectoryError):
 
 
 def make_folders(path: str) -> None:
-    """Make a folder and those above it, if they are not there. Raises FileInTheWayError."""
+    """Make a folder and those above it, if they do not exist. Raises FileInTheWayError."""
     try:
         os.makedirs(path, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -99,7 +99,7 @@ def make_folders(path: str) -> None:
 
 
 def make_folder_of(path: str) -> None:
-    """Make the folder that a file will be in, if it is not there: also of a path that ends in a separator,
+    """Make the folder that a file will be in, if it does not exist: also of a path that ends in a separator,
     which `replacing` refuses. Raises FileInTheWayError."""
     if not os.path.isdir(os.path.dirname(path) or "."):
         make_folders(os.path.dirname(os.path.abspath(path)))
@@ -116,10 +116,10 @@ class replacing:
     can be made, one that is named by a descriptor (``/dev/stdout``), and one whose name is
     given to `in_place`.
 
-    ``read_only``: also a file is replaced that may not be written to, if its folder allows that.
+    ``read_only``: also replace a file that is not writable, if its folder allows that.
 
     Raises IsADirectoryError if the path ends in a separator (FileNotFoundError if the folder above is
-        missing), and PermissionError for a file that may not be written to.
+        missing), and PermissionError for a file that is not writable.
     """
 
     __slots__ = (
@@ -240,7 +240,7 @@ def write_all(f: IO[bytes], data: bytes | memoryview) -> None:
 
 
 def write_file(path: str, data: bytes | memoryview) -> None:
-    """Make a file of ``data``; what is there is overwritten."""
+    """Make a file of ``data``; an existing one is overwritten."""
     fd = new_descriptor(os.open, path, _CREATE, 0o666)
     try:
         left = memoryview(data)
@@ -253,7 +253,7 @@ def write_file(path: str, data: bytes | memoryview) -> None:
 def write_whole(
     path: str, write: Callable[[str], Any], size: int, atomic: bool | None = None, exclusive: bool = False
 ) -> None:
-    """Have ``write`` make the file at ``path``.
+    """Call ``write`` to make the file at ``path``.
 
     ``path``: the file; a link is followed.
     ``write``: called with the name to write to, which it creates or truncates. A second time with another
@@ -261,8 +261,8 @@ def write_whole(
     ``size``: bytes that it will write.
     ``atomic``: whether that is the name of a new file in the same folder, which is renamed to ``path`` when
         it is whole; else it is ``path`` itself. None decides for the new file where no other program can
-        notice: nothing is at ``path``, or a plain file with one name that nobody has open and that the
-        new one equals in owner, group and permissions. What is not a plain file is always written directly.
+        notice: nothing is at ``path``, or a regular file with one name that nobody has open and that the
+        new one equals in owner, group and permissions. What is not a regular file is always written directly.
     ``exclusive``: there must be nothing at ``path``.
     Raises FileExistsError if there is, with ``exclusive``. In that case and after any other error of a new
         file ``path`` is as it was before.
@@ -315,7 +315,8 @@ def write_whole(
 
 
 def _behind_links(path: str | os.PathLike[str]) -> tuple[str, os.stat_result | None]:
-    """The path behind links, and what is there; a link that names an open file by its descriptor stays.
+    """The path after following links, and the ``stat`` of what is there; a link that names an open file by
+    its descriptor stays.
 
     Raises OSError for links that lead to each other."""
     name = os.fspath(path)
@@ -350,8 +351,8 @@ def _opener_like(before: os.stat_result | None) -> Callable[[str, int], int] | N
 
 
 def _may_replace(target: str, before: os.stat_result | None, path: str, certainly: bool) -> bool:
-    """Whether another file may take the place of the one that is there. Raises OSError, which names the
-    ``path``, if that may not be written to."""
+    """Whether another file may take the place of the existing one. Raises OSError, which names the
+    ``path``, if that is not writable."""
     if before is None:
         return True
     if not stat.S_ISREG(before.st_mode) or (target != path and os.path.islink(target)):
@@ -360,7 +361,7 @@ def _may_replace(target: str, before: os.stat_result | None, path: str, certainl
         fd = new_descriptor(os.open, target, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         if certainly and error.errno == errno.ETXTBSY:
-            return True  # a program that runs, which goes on with what it has
+            return True  # a running program, which continues with what it has mapped
         error.filename = path
         raise
     try:
@@ -432,7 +433,7 @@ def _rename(
             _write_over(write, target, before, os.path.getsize(partial), target)
         except OSError:
             raise
-        except BaseException:  # an interrupt: what is there now is a part
+        except BaseException:  # an interrupt: the file is incomplete
             write(target)
             raise
         os.unlink(partial)
@@ -441,8 +442,8 @@ def _rename(
 def _write_over(
     write: Callable[[str], Any], target: str, before: os.stat_result | None, size: int, path: str
 ) -> None:
-    """Have ``write`` write to a file directly, as `write_whole`. An existing file is left as it is if the
-    disk has no room for ``size`` bytes in its place."""
+    """Call ``write`` to write to a file directly, as `write_whole` does. An existing file is left as it is if
+    the disk has no room for ``size`` bytes in its place."""
     try:
         if before is not None and stat.S_ISREG(before.st_mode) and hasattr(os, "statvfs"):
             disk = None
@@ -459,9 +460,9 @@ def _write_over(
 
 
 def name_beside(path: str) -> str | None:
-    """An empty file beside the plain file at ``path``, to be written in its place; see `take_place`.
+    """An empty file beside the regular file at ``path``, to be written in its place; see `take_place`.
 
-    None if ``path`` is to be written directly: nothing is there, or no plain file, or one that may not be
+    None if ``path`` is to be written directly: nothing is there, or no regular file, or one that may not be
     replaced.
     """
     try:
@@ -505,7 +506,7 @@ _ADVICE = "It is the parent's, which goes on with it; download the file anew in 
 
 
 def _redirect_to_null(f: IO[bytes]) -> None:
-    """Have a file's descriptor lead to the null device, so that what its buffer holds goes nowhere."""
+    """Redirect a file's descriptor to the null device, so that what its buffer holds is discarded."""
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), f.fileno(), inheritable=False)
 

@@ -236,7 +236,7 @@ _adopted: dict[int, tuple[weakref.ref[Any], str]] = {}
 
 
 def adopt(file: Any, mode: str) -> None:
-    """Record a file of another package that is no `AbstractBufferedFile`."""
+    """Record a file of another package that is not an `AbstractBufferedFile`."""
     key = id(file)
     with suppress(TypeError):  # its class does not support weak references
         _adopted[key] = weakref.ref(file, partial(_adopted.pop, key)), mode

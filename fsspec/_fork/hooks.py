@@ -1,4 +1,4 @@
-"""The hooks around a fork, and the generation: how many forks lie behind this process.
+"""The hooks around a fork, and the generation: how many forks led to this process.
 
 The *generation* is an integer that each forked child increments once, before any other
 code of the child runs.  An object that belongs to one process stores the generation in
@@ -153,7 +153,7 @@ def at_fork(
     parent: Callable[[], None] | None = None,
     child: Callable[[], None] | None = None,
 ) -> None:
-    """Have functions of a module called around each fork.
+    """Register functions to be called around each fork.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def registered() -> list[Any]:
 
 
 def immortalize(obj: object) -> None:
-    """Never collect ``obj``, nor what it refers to, not even as the interpreter ends.
+    """Never collect ``obj``, nor what it refers to, not even when the interpreter ends.
 
     For objects of the parent: transports, running tasks, sessions.  A module global is not
     enough: modules are cleared at exit, and their objects are collected then.  A reference
@@ -285,7 +285,7 @@ _modules.append(_Hooks(_wait_for_ended_threads, None, None))  # the last before 
 
 
 def wait_thread_exit(native_id: int, deadline: float) -> None:
-    """Wait until the kernel has no such thread of this process any more.
+    """Wait until the kernel no longer has such a thread of this process.
 
     After a thread has finished, C libraries still run their exit handlers on it. OpenSSL's takes a lock;
     a child forked meanwhile would inherit it locked, and hang at its own exit. Also, Python 3.12 and
@@ -459,7 +459,7 @@ _pending: Any = None  # `run_deferred` as the interpreter calls it: never to be 
 
 
 def _register_pending_call() -> None:
-    """Have the interpreter call `run_deferred` after each fork, when it is back in Python code.
+    """Make the interpreter call `run_deferred` after each fork, when it is back in Python code.
 
     The hook that requests it must not be Python code: the interpreter would run the pending call inside it.
     """
@@ -500,7 +500,7 @@ def begin(bound: float) -> None:
 
 
 def end() -> None:
-    """Undo `begin`, but for the pause of collection: other hooks of the fork still hold locks."""
+    """Undo `begin`, except for the pause of collection: other hooks of the fork still hold locks."""
     global _opted_in, forking, _held_total, _held_since
     if forking:
         now = time.monotonic()

@@ -554,7 +554,7 @@ def reset_inherited() -> bool:
 
 def _in_child() -> None:
     for revival in list(reviving.values()):
-        if revival.thread != threading.get_ident():  # else this thread goes on with the revival
+        if revival.thread != threading.get_ident():  # else this thread continues with the revival
             state = _state(revival.fs)
             hooks.immortalize(dict(state))
             state.clear()

@@ -47,7 +47,7 @@ def is_mine(obj: object) -> bool:
 
 
 def owner_pid(obj: object) -> int:
-    """The process to which ``obj`` belongs; -1 if that is not known any more."""
+    """The process to which ``obj`` belongs; -1 if that is no longer known."""
     made_in = getattr(obj, "_fork_generation", None)
     return hooks.owner_pid(hooks.made_in(obj) if made_in is None else made_in)
 

@@ -70,7 +70,7 @@ def _number(handler: Any, frame: FrameType | None) -> int:
 
 _of_thread = _thread._local()  # of each thread: whether it is one of ours
 _blocked: set[int] = set()
-"""Signals that threads of ours block, and that the program had not blocked as they were started."""
+"""Signals that threads of ours block, and that the program had not blocked when they were started."""
 
 
 def start(thread: threading.Thread) -> None:
@@ -107,7 +107,7 @@ def is_ours() -> bool:
 
 
 def unblock() -> None:
-    """Have a thread that a thread of ours began receive signals."""
+    """Unblock signals in a thread that one of our threads started."""
     if _blocked:
         import signal
 
@@ -115,7 +115,7 @@ def unblock() -> None:
 
 
 def unblock_in_child() -> None:
-    """Have a child receive signals, whose only thread this is, if it was one of ours."""
+    """Unblock signals in a forked child if its only thread was one of ours."""
     if is_ours():
         _of_thread.is_ours = False
         unblock()
@@ -133,7 +133,7 @@ def unblocked() -> Iterator[None]:
     try:
         yield
     finally:
-        if is_ours():  # a coroutine may go on in another thread
+        if is_ours():  # a coroutine may continue in another thread
             signal.pthread_sigmask(signal.SIG_BLOCK, _blocked.intersection(before))
 
 

@@ -2,7 +2,7 @@
 
 Such a file belongs to the process that opened it: its upload is the parent's, and the child has
 only a copy of its buffer. Nothing in the child may reach the store, also not by the ``commit``,
-``discard`` or ``close`` of a backend's class. Therefore, as the fork returns in the child, the
+``discard`` or ``close`` of a backend's class. Therefore, when the fork returns in the child, the
 file gets the variant of its class that `inherited` makes: writing raises, and closing, discarding
 or collecting it only releases the copy.
 
@@ -204,7 +204,7 @@ def _refuse_compressor(layer: Any) -> None:
     state = getattr(layer, "__dict__", None)
     if state is None:
         return
-    hooks.immortalize(list(state.values()))  # else its own buffers would be flushed as they are collected
+    hooks.immortalize(list(state.values()))  # else its own buffers would be flushed when they are collected
     state.pop("close", None)
     state.setdefault("_fork_generation", hooks.generation - 1)
     with suppress(TypeError):  # a class written in C

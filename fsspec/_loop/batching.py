@@ -150,8 +150,8 @@ async def run_concurrently(
 
     ``items``: iterated over as work proceeds.
     ``size``: -1 for no limit.
-    ``return_exceptions``: exceptions become results, but for a cancellation.
-    ``done``: called with the position and the result of each item as it ends.
+    ``return_exceptions``: exceptions become results, except for a cancellation.
+    ``done``: called with the position and the result of each item when it ends.
     Raises ValueError for a size that is neither -1 nor positive.
     """
     if size == 0 or size < -1:
@@ -197,7 +197,7 @@ async def run_coros_in_chunks(
     return_exceptions: bool = False,
     nofiles: bool = False,
 ) -> list[Any]:
-    """What coroutines return, in order, so many of them under way at a time.
+    """What coroutines return, in order, with this many of them under way at a time.
 
     Parameters
     ----------

@@ -479,7 +479,7 @@ def reset_after_fork(server: object = None, worker: object = None, **others: obj
     return instances.reset_inherited()
 
 
-# looking --------------------------------------------------------------------------
+# reading -------------------------------------------------------------------------
 def _dump_running_tasks(
     printout: bool = True,
     cancel: bool = True,

@@ -59,7 +59,7 @@ class batch:
     ``batch_size``: how many may be under way in the awaiting driver; None for the filesystem's own
         (``fs.batch_size``, then the configuration).
     ``nofiles``: the operations open no local files, so that the larger default applies.
-    ``done``: called with the position and the result of each operation as it ends.
+    ``done``: called with the position and the result of each operation when it ends.
     """
 
     __slots__ = ("batch_size", "calls", "done", "nofiles", "return_exceptions")
@@ -191,7 +191,7 @@ def _emitting(step: emit | forward) -> TypeError:
 
 
 def asked_name(asked: object) -> str:
-    """The operation that a step asks for, of a batch its first, or that a plan is of; else empty."""
+    """The name of the operation of a step, of the first of a batch, or of a plan; else empty."""
     if type(asked) is batch:
         first = list(islice(asked.calls, 1))
         if isinstance(asked.calls, Iterator):

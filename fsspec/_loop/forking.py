@@ -356,7 +356,7 @@ def quiesce() -> None:
 
     For a program that lets a C library fork, without running Python's fork hooks: FUSE that
     goes into the background, a daemon of C. Between this call and the fork nothing may use a
-    filesystem. What was under way on the loops goes on with the next use. Waits for at most two
+    filesystem. What was under way on the loops continues with the next use. Waits for at most two
     seconds; a loop that is busy for longer is left running.
     """
     hooks.check()

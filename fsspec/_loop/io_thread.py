@@ -36,7 +36,7 @@ is added for threads that have finished to exit."""
 
 RECEIVED = 2**17 - 2**8
 """Bytes received from a socket at a time. asyncio's default is twice that: but memory of 128 KiB or more is
-mapped anew for each call, up to a fifth of the cost of a request."""
+mapped for each call anew, up to a fifth of the cost of a request."""
 
 _EXECUTORS = concurrent.futures.thread._global_shutdown_lock  # held around a fork
 _COUNTED = sys.version_info >= (3, 12)  # a fork with more than one thread is warned of
@@ -148,7 +148,7 @@ class IOLoop(asyncio.SelectorEventLoop):
         self, executor: concurrent.futures.Executor | None, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """As asyncio's; while a fork blocks executors ``func`` is called on this thread."""
-        if instances.reviving:  # coroutines of a revival may use the instance, a helper thread may not
+        if instances.reviving:  # coroutines of a revival are let use the instance, a helper thread is not
             func = functools.partial(contextvars.copy_context().run, func)
         within = hooks.forking or hooks.early
         if executor is not None:

@@ -83,7 +83,7 @@ def _unshare(old: int) -> None:
         return
     for fd in _wake_ups(registered):
         if unchanged(fd):
-            # 1: so that a wake-up that was pending at the fork is seen
+            # 1: a wake-up that was pending at the fork is seen
             _replace(fd, os.eventfd(1, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
     with select.epoll() as epoll:
         for fd, mask in registered.items():

@@ -85,7 +85,7 @@ def path_texts(paths: object) -> str | list[str]:
 
 
 def without_file_protocol(path: str, protocols: Iterable[str] = ("file", "local")) -> str:
-    """A path of this machine without ``file:`` or ``local:`` and the slashes after it."""
+    """A local path without ``file:`` or ``local:`` and the slashes after it."""
     for protocol in protocols if ":" in path else ():
         if path.startswith(f"{protocol}:"):
             return path[len(protocol) + 1 :].removeprefix("//")
@@ -94,7 +94,7 @@ def without_file_protocol(path: str, protocols: Iterable[str] = ("file", "local"
 
 def local_name(path: object, option: str) -> str:
     """A local path that is given as an option, in the form that the built-in `open` takes: with ``~``
-    expanded, and without ``file://``. Raises TypeError, which names the ``option``, if it is no path."""
+    expanded, and without ``file://``. Raises TypeError, which names the ``option``, if it is not a path."""
     text = stringify_path(path)
     if not isinstance(text, str):
         raise TypeError(f"{option} needs a path, a str or an os.PathLike, not {type_name(text)}")
@@ -106,7 +106,7 @@ _FILE_URLS = "file://", "local://"
 
 def local_side(path: Any) -> Any:
     """The local path of a transfer, meant as `get` and `put` mean it: ``~`` is the user's folder, and
-    ``file://`` is gone. What is no path stays as it is."""
+    ``file://`` is gone. What is not a path stays as it is."""
     text = os.fspath(path) if hasattr(path, "__fspath__") else path
     if not isinstance(text, str):
         return text
@@ -233,7 +233,7 @@ def hidden_name(path: str, folder: str | None = None) -> str:
 
 
 def false_without_path(exists: F) -> F:
-    """Have a method answer False about what is no path, None for instance, instead of raising."""
+    """Make a method return False for what is not a path, such as None, instead of raising."""
 
     @wraps(exists)
     def answer(self: object, path: object, **kwargs: object) -> bool:

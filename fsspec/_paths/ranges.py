@@ -100,7 +100,7 @@ def PyBytes_FromStringAndSize(address: int, size: int) -> bytes:
 
 
 def _fast_slice(src_bytes: bytes | bytearray | memoryview, offset: int, read_size: int) -> bytes:
-    """So many bytes from ``offset`` on, copied once; they have to lie within the data."""
+    """This many bytes from ``offset``, copied once; they have to lie within the data."""
     end = offset + read_size
     if not 0 <= offset <= end <= len(src_bytes):
         raise ValueError(f"{read_size} bytes from {offset} on do not lie within {len(src_bytes)} bytes")
@@ -135,7 +135,7 @@ def merge_offset_ranges(
     Raises
     ------
     TypeError
-        if the paths are no list
+        if the paths are not a list
     ValueError
         if there are not as many starts or ends as paths
     """
@@ -228,7 +228,7 @@ def file_size(filelike: IO[bytes]) -> int:
 
 
 def seek_delimiter(file: IO[bytes], delimiter: bytes, blocksize: int) -> bool:
-    """Move to just behind the next ``delimiter``; at the very beginning nothing moves.
+    """Move to just after the next ``delimiter``; at the very beginning nothing moves.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def read_block(
     offset, length
         bytes; a length of None reads to the end.
     delimiter
-        the block begins behind the first one at or after ``offset`` (or at the start of
+        the block begins after the first one at or after ``offset`` (or at the start of
         the file) and ends with the first one at or after ``offset + length``.
     split_before
         delimiters begin a block instead of ending one.

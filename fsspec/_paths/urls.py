@@ -97,7 +97,7 @@ def infer_storage_options(
     KeyError
         if an inherited option contradicts the URL
     ValueError
-        if the port is no number
+        if the port is not a number
     """
     text = url_text(urlpath)
     options = dict(_parts(text))
@@ -163,7 +163,7 @@ def update_storage_options(options: Options, inherited: dict[str, Any] | None = 
     Raises
     ------
     KeyError
-        if an option is there already with another value; then nothing is added
+        if an option is given already with another value; then nothing is added
     """
     if not inherited:
         return

@@ -37,7 +37,7 @@ def split_callback(kwargs: Options) -> tuple[Callback, dict[str, Any]]:
 def _with_progress(
     calls: list[call], callback: Callback, batch_size: int | None, return_exceptions: bool = False
 ) -> PlanOf[list[Any]]:
-    """The results of all calls; the callback is updated as each ends."""
+    """The results of all calls; the callback is updated when each ends."""
     callback.set_size(len(calls))
     return together(
         calls,
@@ -59,7 +59,7 @@ def cat(
     if single and not recursive:
         try:
             return (yield call("cat_file", paths[0], **kwargs))
-        except Exception as error:  # there is nothing to go on with; ``await`` gives it as a value
+        except Exception as error:  # there is nothing to continue with; ``await`` gives it as a value
             if on_error == "raise" or not fs.async_impl:
                 raise
             return error
@@ -129,7 +129,7 @@ def pipe(
     contents: Mapping[str, ReadableBuffer | None] = {path: value} if isinstance(path, str) else path
     if not isinstance(contents, Mapping):
         raise ValueError(f"pipe takes a path and bytes, or a mapping of them, not {type(path).__name__}")
-    # in the order given: if two names are of one file, the last contents stay
+    # in the order given: if two names mean one file, the last contents stay
     strip = (lambda p: p) if fs.async_impl else fs._strip_protocol
     callback, kwargs = split_callback(kwargs)
     calls = [call("pipe_file", strip(p), data, **kwargs) for p, data in contents.items()]
@@ -150,7 +150,7 @@ def rm(
 
 def removing(fs: Filesystem, paths: list[str], kwargs: Options, batch_size: int | None = None) -> Plan:
     """Remove sorted paths, the contents of a folder before the folder. A folder that has vanished with its
-    contents, as in stores without folders, is no error."""
+    contents, as in stores without folders, is not an error."""
     above = _folders_above(paths)
     answers: list[Any] = []
     gone: dict[str, FileNotFoundError] = {}

@@ -1,4 +1,4 @@
-"""Expanding lists of paths and patterns: what they match, what is below, which brackets are no pattern.
+"""Expanding lists of paths and patterns: what they match, what is below, which brackets are not patterns.
 
 All patterns given are asked for in one batch, and what is below their matches and the
 folders given in a second one.

@@ -63,12 +63,12 @@ def check_depth(maxdepth: Depth) -> None:
         raise ValueError(f"maxdepth must be at least 1, or None for all levels; not {maxdepth}")
 
 
-# what is there --------------------------------------------------------------------
+# what exists ---------------------------------------------------------------------
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def is_absent(error: Exception) -> bool:
-    """Whether an error means that nothing exists at a path, or that it may not be read.
+    """Whether an error means that nothing exists at a path, or that reading it is not permitted.
 
     Other errors do not: if they counted as an empty folder, a program that mirrors the tree
     would delete files.
@@ -148,7 +148,7 @@ def together(
     try:
         return answers
     finally:
-        del answers, answer  # the traceback of an error refers to this frame
+        del answers, answer  # the traceback of the error refers to this frame
 
 
 _TESTS: dict[str, Callable[[Entry], bool]] = {
@@ -170,7 +170,7 @@ def ask(
     entries = yield from together(calls, len(paths), return_exceptions=True, batch_size=batch_size)
     holds = _TESTS[test]
     if test == "exists" and fs.async_impl:
-        for answer in entries:  # when awaited, a refusal does not say that nothing is there
+        for answer in entries:  # when awaited, a refusal does not mean that nothing exists
             if isinstance(answer, PermissionError):
                 raise answer
     return [(entry := unless_absent(answer)) is not None and holds(entry) for answer in entries]
@@ -337,7 +337,7 @@ def find(
                     found[path] = {}
             except (AttributeError, KeyError, TypeError) as error:
                 raise no_entry(fs, error) from error
-    elif not found and not gone:  # perhaps a file whose listing is empty, as some backends have it
+    elif not found and not gone:  # perhaps a file whose listing is empty, as in some backends
         (is_file,) = yield from ask(fs, "isfile", [path])
         if is_file:
             found[path] = {}

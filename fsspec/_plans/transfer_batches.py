@@ -54,7 +54,8 @@ class Transfers:
     """Calls for pairs of paths, each with a child of the callback."""
 
     wrap: Callable[[Iterable[Any]], Iterable[Any]] | None = None
-    """The ``wrap`` of the callback, which counts transfers as they begin; only blocking ones, as upstream."""
+    """The ``wrap`` of the callback, which counts transfers when they begin; only blocking ones, as
+    upstream."""
 
     def __init__(self, name: str, pairs: list[tuple[str, str]], callback: Callback, kwargs: Options) -> None:
         self.name = name
@@ -120,7 +121,7 @@ class Downloads(Transfers):
 
     making = True  # the folders of all targets, before the first download
     late = False  # else each folder is made right before its file is asked for; late: see `making_folders`
-    beside_each = False  # whether a target that is there is written under another name
+    beside_each = False  # whether an existing target is written under another name
     prepared: Targets | None = None  # of the only group
 
     def run(self, fs: Filesystem, batch_size: int | None, return_exceptions: bool = False) -> Plan:
@@ -168,14 +169,15 @@ class Downloads(Transfers):
             self.failed.append(self.pairs[position][1])
 
     def name_target(self, error: object) -> None:
-        """Have an error name the target, not the file beside it that was written."""
+        """Make an error name the target, not the temporary file beside it."""
         for path, partial in self.beside.items():
             if isinstance(error, OSError) and partial in (error.filename, error.filename2):
                 name_target(error, partial, path)
 
     def finish(self) -> None:
         """Rename the files written beside their targets. Remove files of failed downloads; untouched files,
-        and what is no regular file, stay. In a forked child nothing is done: the files are the parent's."""
+        and what is not a regular file, stay. In a forked child nothing is done: the files are the
+        parent's."""
         if not is_mine(self):
             return
         failed, beside, self.failed, self.beside = self.failed, self.beside, [], {}
@@ -211,7 +213,7 @@ def prepare_targets(pairs: list[tuple[str, str]], making: bool, beside_each: boo
     if making:
         for folder in {os.path.dirname(target): None for _, target in pairs}:
             make_folders(folder)  # with a slash at its end the target itself, as upstream
-    # a slash at the end would have the system say that a file is no folder
+    # a slash at the end would have the system say that a file is not a folder
     before = {target: file_state(target.rstrip("/") or "/") for _, target in pairs}
     there = [target for target, state in before.items() if state] if beside_each else []
     return before, {target: name for target in there if (name := name_beside(target))}

@@ -180,7 +180,7 @@ def _to_raise(
     batch_size: int | None,
     given: Sequence[str],
 ) -> Plan:
-    """The answers without those that are no failures: of folders that exist as prefixes only, which need not
+    """The answers without those that are not failures: of folders that exist as prefixes only, which need not
     be copied; and of missing sources, if those are ignored.
 
     A FileNotFoundError about a source that exists is about its target, and is raised, except for sources that
@@ -273,7 +273,7 @@ def _without_slash(fs: Filesystem, path: str) -> str:
 
 
 def _are_apart(fs: Filesystem, path1: StrPaths, path2: StrPaths) -> bool:
-    """Whether both are single names, of which neither lies below the other."""
+    """Whether both are single names, neither of which lies below the other."""
     if not isinstance(path1, str) or not isinstance(path2, str) or has_magic(path1):
         return False
     source, target = (f"{fs._strip_protocol(path).strip('/')}/" for path in (path1, path2))

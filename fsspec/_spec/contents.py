@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def checks_file_version(fs: Any) -> bool:
-    """Whether files of a filesystem raise if bytes are of another version than their ``details`` say.
+    """Whether files of a filesystem raise if bytes belong to another version than their ``details`` say.
 
     Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.
     """
-    # by what it has: a cache answers for what is behind it
+    # by what it has: a cache answers for the filesystem that it caches
     return "local_expiry_check" in vars(filesystem_of_folder(fs))
 
 
@@ -163,8 +163,8 @@ class Contents:
         offset, length
             where the part begins and its bytes; None is all that follows
         delimiter
-            what ends a record: the part begins after the first one at or behind
-            ``offset`` (not for 0) and ends after the first one at or behind its end, so
+            what ends a record: the part begins after the first one at or after
+            ``offset`` (not for 0) and ends after the first one at or after its end, so
             that parts side by side give each record once
         """
         with self.open(fn, "rb") as f:
@@ -193,7 +193,7 @@ class Contents:
         Raises
         ------
         FileExistsError
-            if it is there, with ``mode="create"``
+            if it exists, with ``mode="create"``
         """
         if mode == "create" and self._fsspec_is_taken(path):
             raise FileExistsError(redact_paths(path))
@@ -204,7 +204,7 @@ class Contents:
     def _fsspec_is_taken(self, path: str) -> bool:
         """Like `exists`, but a failure is raised: it must not lead to an overwritten file."""
         if self.async_impl and not (mirrored(self.exists) or is_built_in(self.exists)):
-            return bool(self.exists(path))  # a blocking one of its own, of which the awaitable knows nothing
+            return bool(self.exists(path))  # a blocking one of its own, which the awaitable one does not know
         return drive(self, listing.ask(self, "exists", [path]))[0]
 
     def write_text(
@@ -246,14 +246,14 @@ class Contents:
         path
             the file
         truncate
-            empty it if it is there
+            empty it if it exists
         **kwargs
             for `open`
 
         Raises
         ------
         NotImplementedError
-            if it is there and not to be emptied: only some backends can set its time
+            if it exists and is not to be emptied: only some backends can set its time
         """
         if truncate or not self._fsspec_is_taken(path):
             with self.open(path, "wb", **kwargs):
@@ -289,7 +289,7 @@ class Contents:
         ------
         FileNotFoundError
             if there is no such file. ``lpath`` is then as it was before, as it is
-            after any other failure; its folder is there.
+            after any other failure; its folder exists.
         """
         callback = for_file(callback, rpath)
         if isfilelike(lpath):
@@ -352,7 +352,7 @@ class Contents:
         Raises
         ------
         FileExistsError
-            if it is there, with ``mode="create"``
+            if it exists, with ``mode="create"``
         """
         callback = for_file(callback, rpath)
         if mode == "create" and self._fsspec_is_taken(rpath):

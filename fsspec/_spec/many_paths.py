@@ -28,7 +28,7 @@ class ManyPaths(Contents):
         """What a plan returns, by whatever way the operations of the filesystem are called."""
         return drive(self, plan)
 
-    # looking ----------------------------------------------------------------------
+    # reading ---------------------------------------------------------------------
     @default
     def walk(
         self,
@@ -56,7 +56,7 @@ class ManyPaths(Contents):
         on_error
             ``"omit"`` leaves out a folder that cannot be listed, ``"raise"`` raises,
             and a callable is given the exception; if nothing is said, one that is not
-            there or may not be read is left out, and any other error raised
+            there or not readable is left out, and any other error raised
         **kwargs
             for `ls`; with ``detail=True`` the second and third member map names to entries
 
@@ -130,7 +130,7 @@ class ManyPaths(Contents):
         Raises
         ------
         FileNotFoundError
-            if one of them is not there
+            if one of them does not exist
         """
         return drive(self, bulk.sizes(self, paths))
 
@@ -247,7 +247,7 @@ class ManyPaths(Contents):
         path
             paths or patterns, one or several
         recursive
-            also what is in folders
+            also the contents of folders
         on_error
             for a file that cannot be read: ``"raise"``, ``"omit"`` it, or ``"return"`` the
             exception in its place

@@ -29,5 +29,5 @@ class Traffic:
         self.requests = self.retries = self.bytes = self.hits = self.misses = 0
 
     def counted(self, *names: str) -> dict[str, int]:
-        """Some of the counters, and the process that they are of."""
+        """Some of the counters, and the process that counted them."""
         return {"pid": os.getpid(), **{name: getattr(self, name) for name in names}}

@@ -46,7 +46,7 @@ _ADVICE = "Libraries below pyarrow do not survive a fork; make it in the child, 
 
 
 def wrap_exceptions(func: Callable[..., T]) -> Callable[..., T]:
-    """Have an OSError that says that something does not exist raised as FileNotFoundError."""
+    """Raise an OSError that says that something does not exist as FileNotFoundError."""
 
     @wraps(func)
     def wrapper(*args: Any, **kwargs: Any) -> T:
@@ -123,7 +123,7 @@ class ArrowFSWrapper(AbstractFileSystem):
     def _parent(self, path: str) -> str:
         return "/" + self._strip_protocol(path).rpartition("/")[0].lstrip("/")
 
-    # looking ----------------------------------------------------------------------
+    # reading ---------------------------------------------------------------------
     def _file_info(self, path: str) -> pyarrow.fs.FileInfo | None:
         from pyarrow.fs import FileType
 
@@ -352,7 +352,7 @@ class ArrowFile(io.IOBase):
     fs
         the `ArrowFSWrapper`
     stream
-        the file as pyarrow has it
+        the file as pyarrow opened it
     path, mode, block_size
         what it was opened by
     written_to

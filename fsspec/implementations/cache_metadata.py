@@ -6,7 +6,7 @@ blocks that it has: a set, in the file a list), ``time`` (of the copying, second
 epoch), ``uid`` (what the store had for the original then); for copies in blocks also ``size``
 and ``blocksize``.
 
-At the end of ``uid`` is the source, in memory ``source``: which filesystem the copy is of,
+At the end of ``uid`` is the source, in memory ``source``: which filesystem the copy comes from,
 and the codec by which it was decompressed, see `_cached.sources`. Upstream, whose entries
 have the same keys, notes none, nor did earlier releases; such an entry is taken only if
 the path is enough to say what it is of. The key of an entry is the path, and has the source
@@ -16,7 +16,7 @@ Several processes may use a folder.  A table is replaced by one rename, never wr
 place; who saves takes the changes of others first and adds its own, under a lock on the
 folder (which is waited for within a bound, and only lets an entry be lost if it cannot
 be had: then a file is fetched again).  A table that cannot be read is an empty one, and an
-entry that makes no sense is no entry: names that lead out of the folder, fields of other
+entry that makes no sense is not an entry: names that lead out of the folder, fields of other
 types, blocks that the file cannot have.  A local file that is shorter than its entry says is
 no copy either.
 
@@ -78,7 +78,7 @@ class CacheMetadata:
         self.cached_files: list[Table] = [{} for _ in storage]
         self._read_signatures: list[Any] = [None] * len(storage)  # of the tables as they were last read
         self._changed_details: dict[str, Detail | None] = {}  # not saved yet; None if an entry is to go
-        # entries of the table that is written, as they were written last
+        # entries of the table that is written, as they were last written
         self._written_texts: dict[str, str] = {}
         self._copy_source: Source | None = None  # of the cache: what its entries note
         self.lock: threading.RLock = threading.RLock()
@@ -102,11 +102,11 @@ class CacheMetadata:
                 with nullcontext() if self._lock_depth > 1 else locked_folder(self._storage[-1]):
                     yield
             finally:
-                # it began anew if the process was forked within
+                # it began again if the process was forked within
                 self._lock_depth = max(0, self._lock_depth - 1)
 
     def add_folder(self, path: str) -> None:
-        """Have one more folder: it is the one that is written from now on."""
+        """Add a folder, which is the one that is written from now on."""
         self._storage.append(path)
         self.cached_files.append({})
         self._read_signatures.append(None)
@@ -247,7 +247,7 @@ class CacheMetadata:
         return any(self._entry_key(path, table) in table for table in self.cached_files)
 
     def is_taken(self, path: str) -> bool:
-        """Whether the entry of a path in the table that is written is of another source."""
+        """Whether the entry of a path in the table that is written belongs to another source."""
         entry = self.cached_files[-1].get(table_key(path))
         return entry is not None and not self._is_ours(entry, path)
 
@@ -287,7 +287,7 @@ class CacheMetadata:
             if len(detail["fn"]) != 64:  # other names than digests may be those of several paths
                 for other in [p for p, d in table.items() if d["fn"] == detail["fn"] and p != key]:
                     self._drop_key(other)
-            # first: a process forked in between writes the entry that it has
+            # first: a process forked in between writes its own entry
             self._written_texts.pop(key, None)
             table[key] = self._changed_details[key] = detail
 
@@ -372,7 +372,7 @@ class CacheMetadata:
     def reserve(self, path: str, detail: Detail, cfs: Cache) -> Detail:
         """A new sparse file for the blocks of a path, or the one that another process has just made.
 
-        Nobody else may save meanwhile, nor before the file is open: see `alone`.
+        No other thread or process may save meanwhile, nor before the file is open: see `alone`.
 
         Returns
         -------
@@ -388,7 +388,7 @@ class CacheMetadata:
             if present is not None and _same(present, detail) and not _too_old(present, cfs):
                 if is_whole(present, fn):
                     return present
-            remove(fn)  # whoever has it mapped keeps what it maps
+            remove(fn)  # processes that have mapped it keep what they mapped
             try:
                 with open(fn, "xb") as f:
                     f.truncate(detail["size"])
@@ -464,7 +464,7 @@ def _without_secrets(path: str) -> str:
 
 
 def is_whole(detail: Detail, fn: str) -> bool:
-    """Whether the local file of an entry is there, and as long as it was when it was entered."""
+    """Whether the local file of an entry exists, and is as long as it was when it was entered."""
     try:
         return bool(os.stat(fn).st_size >= detail.get("size", 0))
     except OSError:
@@ -544,7 +544,7 @@ def _merged(theirs: Detail | None, ours: Detail) -> Detail:
 
 
 def _is_mapped(cache: object, folder: str, detail: Detail) -> bool:
-    """Whether what a cache has mapped is still the file that the entry names."""
+    """Whether the file that a cache has mapped is still the one that the entry names."""
     fd = getattr(cache, "_file_descriptor", -1)
     if fd < 0:
         return not getattr(cache, "size", 1)  # an empty file has no blocks

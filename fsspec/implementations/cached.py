@@ -92,7 +92,7 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
     def __init__(self, **kwargs: Any) -> None:
         for name in ("cache_check", "check_files", "expiry_time"):
             kwargs.pop(name, None)
-        self._partial_names: dict[int, set[str]] = {}  # by the number of the folder
+        self._partial_names: dict[int, set[str]] = {}  # by the folder's index
         super().__init__(cache_check=False, check_files=False, expiry_time=False, **kwargs)
 
     def load_cache(self) -> None:

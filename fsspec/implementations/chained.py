@@ -25,7 +25,7 @@ class ChainedFileSystem(AbstractFileSystem):
 
 
 class SharingTransactions(AbstractFileSystem):
-    """Chained filesystems whose transactions are those of the filesystem behind.
+    """Chained filesystems whose transactions are those of the underlying filesystem.
 
     A filesystem is in one exactly while the other is, whichever of the two began it.
     """

@@ -1,6 +1,6 @@
 """Filesystems as the workers of a dask cluster see them.
 
-On a worker every operation is that of the filesystem behind; elsewhere it is sent to a
+On a worker every operation is that of the underlying filesystem; elsewhere it is sent to a
 worker, and what it returns comes back.  `_ASKED` are the operations that are sent as they
 are; the others follow from them.
 
@@ -167,7 +167,7 @@ class DaskWorkerFileSystem(AbstractFileSystem):
         cache_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> DaskFile:
-        """A file of the filesystem behind on a worker; elsewhere one that is read by a worker."""
+        """A file of the underlying filesystem on a worker; elsewhere one that is read by a worker."""
         kwargs |= {"mode": mode, "block_size": block_size, "autocommit": autocommit}
         kwargs["cache_options"] = cache_options
         return self.fs._open(path, **kwargs) if self.worker else DaskFile(fs=self, path=path, **kwargs)

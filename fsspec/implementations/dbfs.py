@@ -27,7 +27,7 @@ __all__ = ["DatabricksException", "DatabricksFile", "DatabricksFileSystem"]
 
 _BLOCK = 2**20
 _DELETES = 1000
-"""How often to go on with a delete that the service does bit by bit."""
+"""How often to continue with a delete that the service does bit by bit."""
 _KINDS: dict[str, type[OSError]] = {
     "RESOURCE_DOES_NOT_EXIST": FileNotFoundError,
     "RESOURCE_ALREADY_EXISTS": FileExistsError,
@@ -37,7 +37,7 @@ _KINDS: dict[str, type[OSError]] = {
 
 
 class DatabricksException(Exception):
-    """An error of the service that no built-in one stands for.
+    """An error of the service that matches no built-in exception.
 
     Parameters
     ----------
@@ -338,6 +338,6 @@ class DatabricksFile(AbstractBufferedFile):
     def discard(self) -> None:
         if self._written_path == self.path:
             return
-        self.closed = True  # nothing is sent of it any more
+        self.closed = True  # no more of it is sent
         if self.offset is not None and self.fs.exists(self._written_path):
             self.fs.rm(self._written_path)

@@ -231,7 +231,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return renamed(found, "found", self._relpath)
 
     def _may_have_no_slash(self, pattern: str) -> bool:
-        """Whether a pattern begins with a slash, but names that it is to match may not, as those of S3."""
+        """Whether a pattern begins with a slash, but the names to match do not, as those of S3."""
         return pattern.startswith("/") and not self.fs.root_marker
 
     @staticmethod

@@ -5,7 +5,7 @@ Folders are listed by MLSD if the server has it, else by LIST, and remembered un
 something is changed through the instance. Parts of files are read by REST and RETR and
 written block by block, by REST and STOR; a failed upload leaves nothing under its name.
 
-In a forked child an instance connects anew; see `_remote.ftp_link`.
+In a forked child an instance reconnects; see `_remote.ftp_link`.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class FTPFileSystem(ServerFileSystem):
     tls
         True for TLS by AUTH; a name in `SECURITY_PROTOCOL_MAP` for TLS from the first byte
         on (implicit), with that version of the protocol, "tls" for any. Data is encrypted too,
-        but for implicit TLS with a server that knows no PBSZ and PROT.
+        except for implicit TLS with a server that knows no PBSZ and PROT.
     verify
         whether the server's certificate is checked: True, or the path of the certificates
         to trust. Many servers have one that nobody vouches for, hence the default.
@@ -563,7 +563,7 @@ class FTPFile(AbstractBufferedFile):
         return cast("bytes", self.fs._fetch_part(self.path, start, end))
 
     def _upload_chunk(self, final: bool = False) -> None:
-        """Send what ``buffer`` holds, behind what was sent before."""
+        """Send what ``buffer`` holds, after what was sent before."""
         data = self.buffer.getvalue()
         if self._held_parts is not None:
             self._held_parts.append(data)
@@ -576,7 +576,7 @@ class FTPFile(AbstractBufferedFile):
             else:
                 self.fs._send_parts("STOR", self.location, [data], self.offset or 0)
         except BaseException:
-            self.closed = True  # more would go behind a gap
+            self.closed = True  # more would follow a gap
             raise
 
     def commit(self) -> None:
@@ -592,7 +592,7 @@ class FTPFile(AbstractBufferedFile):
     def discard(self) -> None:
         if self.autocommit:
             return
-        self.closed = True  # nothing is sent of it any more
+        self.closed = True  # no more of it is sent
         if self._held_parts is not None:
             self._held_parts = []
         elif self.offset is not None:

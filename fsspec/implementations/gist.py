@@ -1,6 +1,6 @@
 """Gists, by GitHub's REST API: a few files without folders.
 
-The list of files is fetched as the instance is made; a file is fetched whole when it is read.
+The list of files is fetched when the instance is made; a file is fetched whole when it is read.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class GistFileSystem(RestFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        """The name of a file: what a URL says before it is of the gist."""
+        """The name of a file: what a URL has before it names the gist."""
         if isinstance(path, list):
             return [cls._strip_protocol(p) for p in path]
         text = url_text(path)

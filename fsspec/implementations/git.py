@@ -29,7 +29,7 @@ _NotFound: Any = getattr(pygit2, "NotFoundError", pygit2.GitError)
 
 
 class NotInRepositoryError(FileNotFoundError, _NotFound, KeyError):
-    """There is no repository, or no such commit in it; pygit2's own errors are of the other classes."""
+    """There is no repository, or no such commit in it; pygit2's own errors belong to the other classes."""
 
 
 class GitFileSystem(AbstractFileSystem):

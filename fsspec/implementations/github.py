@@ -213,7 +213,7 @@ class GithubFileSystem(RestFileSystem):
         raise MissingMemberError(path, partial(where_missing, place, path, names))
 
     def _missing_entry(self, path: str, ref: str) -> MissingMemberError | None:
-        """The error about a file that says what is there; None if that cannot be listed."""
+        """The error about a missing file, which says what exists; None if that cannot be listed."""
         try:
             self._tree_entry(path, ref, self.dircache if ref == self.root else {})
         except MissingMemberError as error:

@@ -271,7 +271,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
             return await self.set_session()
         if self._end_session is not None:  # of a loop that was closed
             self._end_session()
-        elif session is not None:  # likewise: nobody can await its end any more
+        elif session is not None:  # likewise: its end can no longer be awaited
             self.close_session(None, session)
         self._session = made
         self._session_loop = asyncio.get_running_loop()
@@ -280,7 +280,8 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         return made
 
     async def _session_elsewhere(self) -> aiohttp.ClientSession:
-        """A session for the running loop, if that of the instance is of another loop (zarr's, or ours)."""
+        """A session for the running loop, if that of the instance belongs to another loop (zarr's, or
+        ours)."""
         running = asyncio.get_running_loop()
         for other in [loop for loop in self._sessions_elsewhere if loop.is_closed()]:
             self._sessions_elsewhere.pop(other)[1]()
@@ -413,7 +414,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         try:
             info = await one_request.ask(self, url, "head", kwargs)
         except (aiohttp.ClientConnectorError, InvalidURLError, UnknownOptionError):
-            raise  # nobody is there to ask again
+            raise  # no caller could ask again
         except (FileNotFoundError, aiohttp.ClientError) as error:
             logger.debug("no HEAD of %s: %r", redact_url(url), type(error))
             info = {}
@@ -430,7 +431,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
 
     @default
     async def _exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
-        """Whether a GET request, of which the body is not read, succeeds. ``strict``: raise the error if
+        """Whether a GET request, whose body is not read, succeeds. ``strict``: raise the error if
         there is no answer, instead of returning False.
         Raises ValueError: the URL, or an option, cannot be used."""
         kwargs = one_request.without_refresh(kwargs)
@@ -524,7 +525,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
     ) -> None:
         """Upload bytes, by one request.
 
-        ``mode``: ``"create"`` asks the server to refuse, with FileExistsError, if something is there.
+        ``mode``: ``"create"`` asks the server to refuse, with FileExistsError, if something exists.
         ``method``: ``"put"`` or ``"post"``; `_put_file` has the other one by default.
         """
         method = transfers.check_method(method)

@@ -83,7 +83,7 @@ if not _missing_package:
         """The server wants credentials that it was not given (401), or forbids (403)."""
 
     class HTTPNotFoundError(requests.HTTPError, FileNotFoundError):
-        """The server has nothing at the URL (404), or not any more (410)."""
+        """The server has nothing at the URL (404), or no longer has it (410)."""
 
     class UnreachableError(requests.ConnectionError, FileNotFoundError):
         """Nobody answers at the host of a URL, so that there is no file either."""
@@ -187,7 +187,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:
-        """URLs stay as they are, but for a ``sync-`` before them."""
+        """URLs stay as they are, except for a ``sync-`` before them."""
         if isinstance(path, str) and path.startswith(("sync-http://", "sync-https://")):
             return path[5:]
         return path
@@ -228,7 +228,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     # reading ----------------------------------------------------------------------
     def _repeat_request(self, work: Callable[[], T]) -> T:
-        """What ``work`` gives, which is done again as the retries of the filesystem say."""
+        """The result of ``work``, called again as the filesystem's retry options say."""
         return sync_responses.repeat(self._retry_policy, work, self._traffic_counts)
 
     def _get_response(self, url: str, **options: Any) -> requests.Response | ResponseProxy:
@@ -419,7 +419,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
 
     @default
     def exists(self, path: str, strict: bool = False, **kwargs: Any) -> bool:
-        """Whether a GET request, of which the body is not read, succeeds."""
+        """Whether a GET request, whose body is not read, succeeds."""
         kwargs.pop("refresh", None)
 
         def ask() -> bool:

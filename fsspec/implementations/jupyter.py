@@ -1,6 +1,6 @@
 """The files of a Jupyter server (notebook, lab, hub), by its contents API.
 
-Each file goes whole, as base64 in JSON: what is written is sent as it is closed.
+Each file goes whole, as base64 in JSON: what is written is sent when it is closed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class JupyterFileSystem(RestFileSystem):
     Parameters
     ----------
     url
-        its address, as a browser has it; a ``token`` in its query is taken out of it
+        its address, as in a browser; a ``token`` in its query is taken out of it
     tok
         the token, if it is not in the URL
     **kwargs
@@ -152,7 +152,7 @@ class JupyterFileSystem(RestFileSystem):
         self.pipe_file(path2, data)
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> io.BytesIO | SimpleFileWriter:
-        """A file: one that is read is fetched whole, one that is written is sent as it is closed."""
+        """A file: one that is read is fetched whole, one that is written is sent when it is closed."""
         path = self._strip_protocol(path)
         if mode == "rb":
             return io.BytesIO(self.cat_file(path))

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["LibArchiveFileSystem", "SEEK_CALLBACK", "custom_reader", "new_api", "read_set_seek_callback"]
 
 new_api: bool = hasattr(ffi, "NO_OPEN_CB")
-"""Whether libarchive-c is of version 3 or later."""
+"""Whether the version of libarchive-c is 3 or later."""
 
 
 class CorruptArchive(ArchiveError, OSError):
@@ -74,14 +74,14 @@ def custom_reader(
     Raises
     ------
     libarchive.ArchiveError
-        it is no archive, or damaged.
+        it is not an archive, or damaged.
     """
     buffer = create_string_buffer(block_size)
     address = cast(buffer, c_void_p)
     failures: list[BaseException] = []
 
     def failed(error: BaseException) -> int:
-        failures.append(error)  # C cannot pass it on
+        failures.append(error)  # an exception cannot pass through C code
         return ffi.ARCHIVE_FATAL
 
     def read(archive: ctypes.c_void_p, context: ctypes.c_void_p, where: ctypes.c_void_p) -> int:
@@ -127,7 +127,7 @@ class LibArchiveFileSystem(FileArchive):
     Raises
     ------
     libarchive.ArchiveError
-        also an OSError: it is no archive, or damaged. Found out when it is first listed or
+        also an OSError: it is not an archive, or damaged. Found out when it is first listed or
         read.
     """
 

@@ -1,4 +1,4 @@
-"""Files of this machine.
+"""Local files.
 
 Paths are absolute, with forward slashes.  Entries and listings are made in `_local.listing`; open files are
 `fsspec._files.local_file`.
@@ -66,7 +66,7 @@ _WINDOWS = os.name == "nt"
 
 
 def make_path_posix(path: PathOrPaths) -> PathOrPaths:
-    """An absolute path with forward slashes, of a path of this machine.
+    """An absolute path with forward slashes, of a local path.
 
     ``~`` is the user's folder; lists and other collections give such.
     """
@@ -88,7 +88,7 @@ def make_path_posix(path: PathOrPaths) -> PathOrPaths:
 
 
 def _found(path: str) -> os.stat_result | None:
-    """What is at a path, behind links; None if nothing is, or it cannot be found."""
+    """What is at a path, after following links; None if nothing is, or it cannot be found."""
     try:
         return os.stat(path)
     except (OSError, ValueError):
@@ -96,7 +96,8 @@ def _found(path: str) -> os.stat_result | None:
 
 
 def _suggest_url(error: FileNotFoundError, path: str) -> None:
-    """Have the error about a path say which URL may be meant: nothing is called so, but it looks like one."""
+    """Make the error about a path suggest the URL that may be meant: nothing has that name, but it looks like
+    one."""
     if ":" not in path or error.errno is None:
         return
     name = path.removeprefix(make_path_posix(""))
@@ -110,13 +111,13 @@ def _suggest_url(error: FileNotFoundError, path: str) -> None:
 
 
 def _copy_small(source: str, target: str) -> None:
-    """Copy a plain file by one read and one write, which is less than `shutil.copyfile` looks at."""
+    """Copy a regular file by one read and one write, which is less than `shutil.copyfile` looks at."""
     with open(source, "rb", buffering=0) as f:
         write_file(target, f.read())
 
 
 class LocalFileSystem(AbstractFileSystem):
-    """The filesystem of this machine.
+    """The local filesystem.
 
     Parameters
     ----------
@@ -125,8 +126,8 @@ class LocalFileSystem(AbstractFileSystem):
     atomic
         whether a file that is put, got, copied or piped as a whole is written under another
         name in the same folder (``.NAME.*.part``) and renamed when it is whole. By default if
-        no other program can notice: not onto what is no plain file, has several names, is open elsewhere, or
-        has another owner or access lists; always or never with True or False.
+        no other program can notice: not onto what is no regular file, has several names, is open elsewhere,
+        or has another owner or access lists; always or never with True or False.
     """
 
     root_marker = "/"
@@ -265,7 +266,7 @@ class LocalFileSystem(AbstractFileSystem):
         if path == "":
             return False
         stripped = self._strip_protocol(path)
-        if stripped != path and trailing_sep(stringify_path(path)):  # by which only a folder is there
+        if stripped != path and trailing_sep(stringify_path(path)):  # a path that only a folder can have
             return osp.isdir(stripped)
         return osp.lexists(stripped)
 

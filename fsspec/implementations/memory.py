@@ -1,7 +1,7 @@
 """Files in the memory of this process.
 
 One store (`_memory.store`) serves all instances, unless one asks for its own.  Any thread may read and
-write; a listing is of a moment for each folder, and what is gone when its turn comes is left out. A forked
+write; a listing is a snapshot of each folder, and what is gone when its turn comes is left out. A forked
 child has a copy of everything, as of all memory.
 """
 
@@ -39,7 +39,8 @@ class IsFolderError(IsADirectoryError, FileNotFoundError):
 
 
 class FolderNotEmptyError(FileNotFoundError):
-    """A folder that nobody made, but for a file below it, is not removed: nor is a file found there to be."""
+    """A folder that nobody made, and that exists only because a file is below it: it is not removed, and no
+    file is found to be there."""
 
 
 class MemoryFileSystem(AbstractFileSystem):
@@ -428,7 +429,7 @@ def _with_files(
 
 
 class MemoryFile(BytesIO):
-    """A file in memory; what is written is there once it is committed.
+    """A file in memory; what is written is visible once it is committed.
 
     Closing changes nothing: the store keeps the object.
     """
@@ -442,7 +443,7 @@ class MemoryFile(BytesIO):
         self, fs: MemoryFileSystem | None = None, path: str | None = None, data: ReadableBuffer | None = None
     ) -> None:
         super().__init__(b"" if data is None else data)
-        self.fs: Any = fs  # None, and no path, only if a file is of no store
+        self.fs: Any = fs  # None, without a path, only if a file belongs to no store
         self.path: Any = path
         self.created = self.modified = datetime.now(tz=timezone.utc)
 
@@ -465,7 +466,7 @@ class MemoryFile(BytesIO):
         """Forget it."""
 
     def commit(self) -> None:
-        """Put it into the store: what was appended behind what the file holds by then."""
+        """Put it into the store: what was appended goes after what the file holds by then."""
         if self.closed:
             return
         self.modified = datetime.now(tz=timezone.utc)
@@ -513,7 +514,7 @@ class _Reader(MemoryFile):
         BytesIO.close(self)
 
     def commit(self) -> None:
-        """Nothing: it is there."""
+        """Does nothing: the content is visible already."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """With its content: who loads it has another memory, or a file of the same name in it."""

@@ -8,8 +8,8 @@ Looking at references needs no loop and happens on the caller's thread.  Reading
 is awaited, many at once; if the filesystem of the targets blocks, it is asked from the
 caller's thread, or, in a loop, from one of the loop's helpers.
 
-In a forked child an instance goes on with the references and folders that it has; only
-the filesystems of its targets are made usable anew.
+In a forked child an instance continues with the references and folders that it has; only
+the filesystems of its targets are made usable again.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class ReferenceFile(AbstractBufferedFile):
             return self.read(length)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        if self.src_fs is not None and checks_file_version(self.src_fs):  # all parts are of one version
+        if self.src_fs is not None and checks_file_version(self.src_fs):  # all parts belong to one version
             opened: Any = self.f
             first = getattr(self.fs._reference_of(self.path), "start", None) or 0
             if first + end <= opened.size:
@@ -184,7 +184,7 @@ class ReferenceFileSystem(ReferenceReading):
     FileNotFoundError
         if there is nothing at ``fo``.
     ValueError
-        if it holds no references; or for filesystems of which only one is asynchronous.
+        if it holds no references; or for filesystems only some of which are asynchronous.
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "reference"
@@ -262,7 +262,7 @@ class ReferenceFileSystem(ReferenceReading):
         return self._key_tree
 
     def _dircache_from_items(self) -> None:
-        """Find the folders out anew, after `references` was changed from outside."""
+        """Find the folders out again, after `references` was changed from outside."""
         self._key_tree = None
 
     def _is_folder(self, path: str) -> bool:
@@ -372,11 +372,11 @@ class ReferenceFileSystem(ReferenceReading):
 
     @property
     def _makes_local_folders(self) -> bool:
-        return not self.asynchronous  # upstream's blocking `get` makes none for what is not there
+        return not self.asynchronous  # upstream's blocking `get` makes none for what does not exist
 
     def get(self, rpath: StrPaths, lpath: StrPaths, recursive: bool = False, **kwargs: Any) -> None:
         """Download files; see `AbstractFileSystem.get`. Of several folders each stays one; what is in one
-        alone goes into ``lpath`` itself, as upstream has it."""
+        alone goes into ``lpath`` itself, as in upstream."""
         rpath, lpath = path_texts(rpath), path_texts(lpath)
         if recursive and isinstance(lpath, str) and (isinstance(rpath, list) or self.isdir(rpath)):
             top = os.path.abspath(lpath)
@@ -420,7 +420,7 @@ class ReferenceFileSystem(ReferenceReading):
         callback, lpath = for_file(callback, rpath), local_side(lpath)
         if os.path.isdir(lpath):
             return
-        with open(os.path.abspath(lpath), "rb") as f:  # a slash at its end is of no account
+        with open(os.path.abspath(lpath), "rb") as f:  # a slash at its end does not matter
             data = f.read()
         callback.set_size(len(data))
         await self._pipe_file(rpath, data, mode)
@@ -431,7 +431,7 @@ class ReferenceFileSystem(ReferenceReading):
         try:
             del self.references[path]
         except KeyError:
-            return  # a folder goes with the last key in it; what is not there is no error, as upstream has it
+            return  # a folder goes with the last key in it; a missing one is no error, as in upstream
         if self._key_tree is not None:
             self._key_tree.remove(path)
 

@@ -2,7 +2,7 @@
 
 An instance has one connection, an `SFTPLink`, on which its operations follow each other. Parts
 of files are read and written with many packets under way. In a forked child an instance
-connects anew; see `_remote.sftp_link`.
+reconnects; see `_remote.sftp_link`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class SFTPFileSystem(ServerFileSystem):
 
     def _raise_refused(self, error: OSError, path: str, making: bool = False) -> NoReturn:
         """Raise the error that a refusal means; after one without a reason ("Failure") ask what is at the
-        path. A lost connection is no refusal, and its error is raised as it is."""
+        path. A lost connection is not a refusal, and its error is raised as it is."""
         if isinstance(error, (ConnectionError, TimeoutError)):
             raise error
         text = f"refused by the SFTP server: {error.strerror or error}"
@@ -216,7 +216,7 @@ class SFTPFileSystem(ServerFileSystem):
 
     @unlike_base
     def mv(self, old: str, new: str, **kwargs: Any) -> None:
-        """Rename a file or folder on the server, over what is there; nothing is copied."""
+        """Rename a file or folder on the server, over an existing one; nothing is copied."""
         old, new = self._strip_protocol(old), self._strip_protocol(new)
         if old == new:
             return
@@ -416,7 +416,7 @@ class SFTPFile(SeekableWriting):
         self._change_remote(lambda sftp: self._remote_file.truncate(size))
 
     def _upload_chunk(self, final: bool = False) -> None:
-        """Write what ``buffer`` holds at the place where it belongs; then all of it is there."""
+        """Write what ``buffer`` holds at the place where it belongs; then all of it is stored."""
         data = self.buffer.getvalue()
         if self._held_parts is not None:
             self._held_parts.append(data)
@@ -428,12 +428,12 @@ class SFTPFile(SeekableWriting):
             if final:
                 self._finish_remote(self._written_end)
         except BaseException:
-            self.closed = True  # more would go behind a gap
+            self.closed = True  # more would follow a gap
             self._remove_part()
             raise
 
     def _change_remote(self, change: Callable[[paramiko.SFTPClient], object]) -> None:
-        """Have the remote file changed, on the connection on which it was opened."""
+        """Change the remote file, on the connection on which it was opened."""
 
         def operation(sftp: paramiko.SFTPClient) -> None:
             if sftp is not self._session:
@@ -483,7 +483,7 @@ class SFTPFile(SeekableWriting):
 
     def discard(self) -> None:
         if self.mode != "rb" and (self._held_parts is not None or self.temppath != self.targetpath):
-            self.closed = True  # nothing is sent of it any more
+            self.closed = True  # no more of it is sent
             self.fs._server_link.close_file(self._remote_file)
         discard_a_file(self)
 

@@ -1,7 +1,7 @@
 """Files of Windows shares and Samba, by ``smbclient`` of smbprotocol.
 
 A path is ``/share/folder/file``. An instance has connections of its own, on which its
-requests follow each other. In a forked child it connects anew; see `_remote.smb_link`.
+requests follow each other. In a forked child it reconnects; see `_remote.smb_link`.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class SMBFileSystem(ServerFileSystem):
         }
 
     def _connect_link(self) -> None:
-        """Have `_connect` connect. An override may use smbclient's global cache: it finds no connections of
+        """Call `_connect`. An override may use smbclient's global cache: it finds no connections of
         others there, and those that it makes are this instance's."""
         if not self._has_own_connect():
             self._connect()
@@ -245,7 +245,7 @@ class SMBFileSystem(ServerFileSystem):
         try:
             self._call_client(smbclient.copyfile, self._unc_path(path1), self._unc_path(path2))
         except BaseException:  # an interrupt, too, leaves no part
-            if is_mine(link):  # else the parent goes on with it
+            if is_mine(link):  # else the parent continues with it
                 with suppress(OSError):
                     self._call_client(smbclient.remove, self._unc_path(path2))
             raise
@@ -320,7 +320,7 @@ def _error_of(error: Exception, path: str) -> OSError:
         kind = type(OSError(number or 0, text))
         text = f"[NtStatus 0x{status:08x}] {text}"
         made = refusal(kind, smbprotocol.exceptions.SMBOSError, number or 0, text, path)
-        made.ntstatus = status  # type: ignore[attr-defined]  # as smbprotocol's errors have it
+        made.ntstatus = status  # type: ignore[attr-defined]  # as in smbprotocol's errors
         return made
     return OSError(number, text, path) if number else OSError(f"{text}: {path!r}")
 
@@ -456,14 +456,14 @@ class SMBFileOpener(SeekableWriting):
         try:
             self._change_raw(change)
         except BaseException as error:
-            self.closed = True  # more would go behind a gap
+            self.closed = True  # more would follow a gap
             self._remove_part()
             if isinstance(error, smbprotocol.exceptions.SMBException) and not isinstance(error, OSError):
                 raise ConnectionResetError(f"writing {self.path!r}: {error}") from error
             raise
 
     def _remove_part(self) -> None:
-        if is_mine(self):  # else it is the parent's, which goes on with it
+        if is_mine(self):  # else it is the parent's, which continues with it
             self._server_link.close_file(self._raw_file)
             if self.mode != "ab":
                 with suppress(*LOST):
@@ -478,7 +478,7 @@ class SMBFileOpener(SeekableWriting):
                 self._server_link.close_file(self._raw_file)
 
     def commit(self) -> None:
-        """Give the file its name, over what is there."""
+        """Give the file its name, replacing an existing one."""
         if self.temp is not None:
             self.close()
             fs = self.fs
@@ -520,5 +520,5 @@ class _SMBHandle(Handle):
         return result
 
     def _get_size(self) -> int:
-        size: int = self.fs.info(self.path)["size"]  # smbclient knows what it was as the file was opened
+        size: int = self.fs.info(self.path)["size"]  # smbclient knows what it was when the file was opened
         return size

@@ -67,7 +67,7 @@ class TarFileSystem(FileArchive):
     Raises
     ------
     tarfile.ReadError
-        also an OSError: it is no tar archive, or damaged.
+        also an OSError: it is not a tar archive, or damaged.
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "tar"
@@ -237,7 +237,7 @@ class TarFileSystem(FileArchive):
         # of its own position: members are read at the same time
         tar = object.__new__(type(self.tar))
         tar.__dict__.update(self.tar.__dict__)
-        # one of the two is there
+        # one of the two exists
         tar.fileobj = View(self._decompressed_bytes or self._archive_bytes)  # type: ignore[arg-type]
         return tar.extractfile(member)
 

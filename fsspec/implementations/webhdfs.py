@@ -398,7 +398,7 @@ class WebHDFile(AbstractBufferedFile):
         return cast("bytes", data[: end - start])
 
     def _initiate_upload(self) -> None:
-        """Have the namenode say where the first block goes."""
+        """Ask the namenode where the first block goes."""
         if self.mode == "ab" and self.fs._fsspec_is_taken(self.path):
             self.location: str | None = None
             return
@@ -424,7 +424,7 @@ class WebHDFile(AbstractBufferedFile):
             with closing(self.fs.session.request("PUT" if created else "POST", place, data=data)) as response:
                 self.fs._check_response(response, self.path)
         except BaseException as error:
-            self.closed = True  # more would go behind a gap
+            self.closed = True  # more would follow a gap
             kept = isinstance(error, (FileExistsError, PermissionError)) or never_connected(error)
             if self.mode == "wb" and not (created and kept) and self.fs.isfile(self.path):
                 with suppress(OSError):
@@ -432,7 +432,7 @@ class WebHDFile(AbstractBufferedFile):
             raise
 
     def commit(self) -> None:
-        """Give the file its name, over what is there."""
+        """Give the file its name, replacing an existing one."""
         if self.path == self.target:
             return
         self.close()
@@ -443,7 +443,7 @@ class WebHDFile(AbstractBufferedFile):
     def discard(self) -> None:
         if self.path == self.target:
             return
-        self.closed = True  # nothing is sent of it any more
+        self.closed = True  # no more of it is sent
         if self.offset is not None:
             with suppress(FileNotFoundError):
                 self.fs.rm_file(self.path)

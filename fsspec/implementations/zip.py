@@ -1,6 +1,6 @@
 """Zip archives.
 
-`zipfile` does the format.  The directory of an archive is read once, as it is opened; a
+`zipfile` does the format.  The directory of an archive is read once, when it is opened; a
 listing is made of it when first asked for, and a member is opened without one.
 
 An archive is either read or written.  To add to a local one it is copied, and the copy replaces it
@@ -66,12 +66,12 @@ class ZipFileSystem(FileArchive):
         the archive: a path or URL, or a binary file object.
     mode
         "r" to read; "w" to write a new archive, "x" one that must not exist, "a" to add to
-        one, which is made if there is none. A file of this machine that is added to is
+        one, which is made if there is none. A local file that is added to is
         replaced as a whole when it is closed.
     target_protocol, target_options
         of the filesystem that ``fo`` is on.
     compression
-        how members are compressed as they are written: a constant of `zipfile`, by default
+        how members are compressed when they are written: a constant of `zipfile`, by default
         not at all.
     allowZip64
         whether members and archives may have more than 2 GB.
@@ -81,7 +81,7 @@ class ZipFileSystem(FileArchive):
     Raises
     ------
     zipfile.BadZipFile
-        also a ValueError: it is no zip archive, or damaged.
+        also a ValueError: it is not a zip archive, or damaged.
     """
 
     protocol: ClassVar[str | tuple[str, ...]] = "zip"
@@ -144,7 +144,7 @@ class ZipFileSystem(FileArchive):
             raise
 
     def _copy_to_add(self) -> None:
-        """Add to a copy, if the archive is a plain file of this machine that a file can be beside."""
+        """Add to a copy, if the archive is a regular local file that a file can be beside."""
         of = self.of
         if of is None or of.compression is not None or of.fs._intrans or not _is_plain_local(of.fs, of.path):
             return

@@ -1,13 +1,13 @@
 """The bytes of an archive, for many readers at once.
 
 An `ArchiveBytes` is one file that is read by position; each reader has a `View` of it, a file
-with a position of its own.  A plain file of this machine is read with ``pread``, so that
+with a position of its own.  A regular local file is read with ``pread``, so that
 neither threads nor processes that share its descriptor ever move each other.  Any other
 file is sought and read under a lock.
 
-Forks: in a child the source goes on with its copy of the file, which for a file of a
+Forks: in a child the source continues with its copy of the file, which for a file of a
 filesystem means that filesystem's own way.  Where another thread was reading at the fork,
-or the file shares an offset of the operating system with the parent, it is opened anew.
+or the file shares an offset of the operating system with the parent, it is opened again.
 """
 
 from __future__ import annotations
@@ -65,20 +65,20 @@ class ArchiveBytes:
     def _set_file(self, file: IO[bytes]) -> None:
         self.file = file
         self._descriptor = _descriptor(file)
-        # now: a child may not be allowed to use the file's filesystem
+        # now: a child may be refused the file's filesystem
         self._inheritable = self._descriptor is not None or not _shares_offset(file)
         self._stale = False
         self._next = 0
         """Where the last read ended."""
         self._was_read_whole = False
         self._brought = 0, b""
-        """What `bring` has read last of a plain file, and where it begins; replaced at once."""
+        """What `bring` has read last of a regular file, and where it begins; replaced at once."""
         if self._descriptor is not None and file.writable():
             file.flush()  # the descriptor does not see buffered data
 
     @property
     def local(self) -> bool:
-        """Whether it is a plain file of this machine."""
+        """Whether it is a regular local file."""
         return self._descriptor is not None
 
     def read_at(self, position: int, size: int) -> bytes:
@@ -108,7 +108,7 @@ class ArchiveBytes:
 
     def bring(self, position: int, size: int) -> None:
         """Prefetch bytes that will be read in several steps by one request, unless they are too many."""
-        if position < 0:  # as damage may have it: found out when it is read
+        if position < 0:  # as in a damaged archive: found out when it is read
             return
         if self._descriptor is not None:
             if size <= _LEAST:

@@ -165,7 +165,7 @@ class Cache(ChainedFileSystem):
 
     def _after_fork_in_child(self) -> None:
         # copies are local files; the target and the folders handle forks themselves
-        self._open_writers = {}  # the parent's, of which nobody here sees the end
+        self._open_writers = {}  # the parent's, whose end is not seen here
 
     def reset_loop(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make the target usable that was inherited through a fork; see `AsyncFileSystem.reset_loop`."""
@@ -407,7 +407,7 @@ class Cache(ChainedFileSystem):
         """What this process has used of the cache by this instance, and asked of the target.
 
         Returns ``pid``; ``hits``, files that were used from a copy, and ``misses``, those that had none;
-            ``target``, the ``stats`` of the filesystem behind the cache if it counts anything.
+            ``target``, the ``stats`` of the filesystem that is cached, if it counts anything.
         """
         counts: dict[str, Any] = self._traffic_counts.counted("hits", "misses")
         target = self.fs.stats()

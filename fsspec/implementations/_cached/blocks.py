@@ -1,4 +1,4 @@
-"""The filesystem that caches blocks: opening and reading files of which parts are kept.
+"""The filesystem that caches blocks: opening and reading files that are kept in part.
 
 The blocks of one file are in `_cached.files`, and where they are awaited in `_cached.shared_blocks`.
 """
@@ -50,7 +50,7 @@ class CachingFileSystem(Cache):
     Parameters
     ----------
     target_protocol, target_options
-        what the filesystem behind the cache is made of; or else
+        what the filesystem that is cached is made of; or else
     fs
         that filesystem itself.
     cache_storage
@@ -123,7 +123,7 @@ class CachingFileSystem(Cache):
 
     def _note_writer(self, path: str, file: Any) -> None:
         """Know a file that is written, as long as it exists. Some have no ``autocommit``: those are on the
-        target at once, or as a transaction ends."""
+        target at once, or when a transaction ends."""
         writers = self._open_writers
 
         def forget(gone: weakref.ref[Any]) -> None:
@@ -295,7 +295,7 @@ class CachingFileSystem(Cache):
         )
 
     def close_and_update(self, f: BlockFile, close: Callable[[], Any]) -> None:
-        """Enter the blocks of a file in the table as it is closed.
+        """Enter the blocks of a file in the table when it is closed.
 
         Parameters
         ----------

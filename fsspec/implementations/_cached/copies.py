@@ -102,8 +102,8 @@ class FetchedCopies(PendingFileSystem):
 
     @default
     def _get_cached_file_before_open(self, path: str, **kwargs: Any) -> None:
-        """Have a copy of a file. An override is called before one is opened of which there is none, with the
-        arguments of `open`."""
+        """Make sure that there is a copy of a file. An override is called before a file without a copy is
+        opened, with the arguments of `open`."""
         raise_first([self._on_target(self._fetch_copies([path], {}))[path]])
 
     def _keep_written(self, path: str, part: str, fn: str | None) -> str:
@@ -202,7 +202,7 @@ class FetchedCopies(PendingFileSystem):
             )
         try:
             self._decompress_copy(path, part)
-        except Exception as error:  # of a codec, of which there are many; reported for this file
+        except Exception as error:  # of any codec; reported for this file
             return error
         if not self._shares_names:
             os.replace(part, fn)
@@ -221,7 +221,7 @@ class FetchedCopies(PendingFileSystem):
 
     @property
     def _shares_names(self) -> bool:
-        """Whether several paths may have one copy, of which the table says whose it is."""
+        """Whether several paths may share one copy; the table says whose it is."""
         own = self._own_check or self._own_hook("_make_local_details")
         return self._has_table and own is None and type(self._mapper) is not HashCacheMapper
 

@@ -1,7 +1,7 @@
 """Open files of cache filesystems: whole copies, and files kept in blocks.
 
 A file in blocks is read through a sparse file mapped into memory, by `fsspec.caching.MMapCache`.  In a
-forked child it reads the blocks that are there, and fetches others into the same sparse file: all
+forked child it reads the blocks that are kept, and fetches others into the same sparse file: all
 processes that share a folder write the same bytes, since each checks the version of what it fetches.
 """
 
@@ -49,7 +49,7 @@ class BlockSource:
     ``path``: the file there.
     ``kwargs``: for opening it.
     ``opened``: the file there, if it is open already.
-    ``on_stale``: called when it has changed, so that its kept blocks are of no use.
+    ``on_stale``: called when it has changed, so that its kept blocks are useless.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class BlockSource:
             self._opened.get()
         self._on_stale = on_stale
         self.seen: dict[str, Version] = {}
-        """the version that the blocks are of, if the target gives one"""
+        """the version that the blocks belong to, if the target gives one"""
         self._nothing_kept = True
         self.unconfirmed = False
         """blocks were kept before, and answers of the target do not give their version"""
@@ -234,11 +234,11 @@ class FolderBlocks(MMapCache):
 class BlockFile(AbstractBufferedFile):
     """A file whose blocks are kept in a sparse local file.
 
-    What was fetched is entered in the table of the cache as the file is closed or dropped,
-    as the interpreter ends, and meanwhile when some time has passed.
+    What was fetched is entered in the table of the cache when the file is closed or dropped,
+    when the interpreter ends, and meanwhile when some time has passed.
 
     ``fs``: the cache.
-    ``path``: the file, on the filesystem behind the cache.
+    ``path``: the file, on the filesystem that is cached.
     ``detail``: its entry in the table of the cache.
     ``location``: the sparse file, which exists.
     ``opened``: the file there, if it is open already.
@@ -318,7 +318,7 @@ class LocalCopy(io.BufferedReader):
 
     In a forked child it continues at its position, independent of the parent.
 
-    ``path``: the file, on the filesystem behind the cache.
+    ``path``: the file, on the filesystem that is cached.
     ``fn``: the copy.
     """
 

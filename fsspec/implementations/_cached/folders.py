@@ -5,7 +5,7 @@ made has a name of its own, beside the one that it gets when it is whole, so tha
 ever sees a part under the name of a copy.
 
 A temporary folder goes with the process that made it.  A child forked from that one
-reads what is in it for as long as it is there, and writes to a temporary folder of its
+reads what is in it for as long as it exists, and writes to a temporary folder of its
 own.
 """
 

@@ -50,7 +50,7 @@ class Copy(NamedTuple):
 
     name: str
     size: int
-    """Bytes that it takes: of a sparse file, those that are there."""
+    """Bytes that it takes on disk: of a sparse file, those that were written."""
     used: float
     """When it was last used, seconds since the epoch."""
 

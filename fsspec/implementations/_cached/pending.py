@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 class LocalTempFile:
     """A file that is written locally first, and uploaded when it is closed or committed.
 
-    Once writing has failed, as on a full disk, it is not uploaded any more.
+    Once writing has failed, as on a full disk, it is no longer uploaded.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class LocalTempFile:
     mode
         binary.
     autocommit
-        upload as it is closed; otherwise by `commit`.
+        upload when it is closed; otherwise by `commit`.
     seek
         where to begin in the local file.
     **kwargs
@@ -69,7 +69,7 @@ class LocalTempFile:
     _owning_cache: Any = None  # the cache, which keeps the local file as a copy when it was uploaded
     _drop_finalizer: Any = None
     size: int | None = None
-    """Not known before it is there."""
+    """Not known before it was uploaded."""
     placed: bool = False
     mode: str
     failed: OSError | None = None
@@ -190,7 +190,7 @@ class LocalTempFile:
             raise self.not_uploaded()
         try:
             self.fh.close()
-        except BaseException as error:  # a full disk: what there is of it must not be uploaded
+        except BaseException as error:  # a full disk: the incomplete file must not be uploaded
             if isinstance(error, OSError):
                 self._note_failure(error)
             self.discard()
@@ -213,8 +213,8 @@ class LocalTempFile:
         )
 
     def upload_call(self) -> call:
-        """The upload; without a mode, which a backend may not know: that nothing is there yet was looked up
-        before. A `put` that a program has replaced is called as upstream does, with lists."""
+        """The upload; without a mode, which a backend may not know: that the target does not exist was looked
+        up before. A `put` that a program has replaced is called as upstream does, with lists."""
         name = "put" if replaced(self.fs, "put") else "put_file"
         where: list[Any] = [self.fn, self.path] if name == "put_file" else [[self.fn], [self.path]]
         return call(name, *where, **supported(self.fs, name, self.kwargs, ("mode",)))
@@ -274,7 +274,7 @@ class LocalTempFile:
 
 
 EACH_ITS_OWN: Any = {"return_exceptions": True, "nofiles": False}
-"""How a batch is run of which each file has its own outcome."""
+"""How a batch is run in which each file has its own outcome."""
 
 
 PendingFile = LocalTempFile
@@ -282,7 +282,7 @@ PendingFile = LocalTempFile
 
 
 def start_of(fs: AbstractFileSystem, path: str, part: str, mode: str) -> None:
-    """Have the content of a file that is appended to or changed in a local one."""
+    """Download the content of a file that is appended to or changed into the local one."""
     try:
         fs.get_file(path, part)
     except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 Callers on one loop that want parts of one file at the same time share its `BlockFile` and
 what is being fetched: a block that is under way is waited for, not fetched again.  In a
-forked child, and on another loop, a file is opened anew.
+forked child, and on another loop, a file is opened again.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class SharedBlocks:
     """A file in blocks that is read by several at a time, on one loop.
 
     ``cfs``: the cache.
-    ``path``: the file, on the filesystem behind it.
+    ``path``: the file, on the underlying filesystem.
     """
 
     def __init__(self, cfs: CachingFileSystem, path: str) -> None:
@@ -150,7 +150,7 @@ class SharedBlocks:
         return uid
 
     async def _whole(self) -> bytes:
-        """All of a file of which nothing is kept: one request."""
+        """All of a file that has nothing kept: one request."""
         cfs = self.cfs
         uid = await self._uid(None) if cfs.check_files else None
         data: bytes = await cfs.fs._cat_file(self.path)
@@ -200,7 +200,8 @@ class SharedBlocks:
             cache.store(left, right, data)
 
     async def _confirm(self, source: BlockSource) -> None:
-        """Ask the target whether what has come is of the version that is kept: once for all that waits."""
+        """Ask the target whether what has arrived belongs to the version that is kept: once for all waiting
+        reads."""
         arrived = self._asked
         async with self._asking:
             if self._confirmed > arrived:  # by an answer to a question that was asked after it came

@@ -1,4 +1,5 @@
-"""What a cache notes of the filesystem that its copies are of, as paths alone do not tell copies apart.
+"""What a cache records of the filesystem that its copies come from, because paths alone do not tell copies
+apart.
 
 A member of two archives has one path, and so may files of two servers. The note is a digest of the protocol
 and of those options that say where the files are. It is the same in all processes, and no credentials are
@@ -30,7 +31,7 @@ _USERS = frozenset(["user", "username"])
 """What says so beside a ``host``, which may show each user another folder."""
 
 _PATHS = frozenset("base_url fo path root url".split())
-"""Those that may be paths of this machine."""
+"""Those that may be local paths."""
 
 _SECRETS = "AccountKey=", "SharedAccessSignature="
 
@@ -121,7 +122,7 @@ def _place(name: str, value: Any, protocol: Any) -> Any:
     if isinstance(value, (int, float, dict, list, tuple, bytes)):
         return sha256(repr(value).encode()).hexdigest()
     file = getattr(value, "name", None)
-    if isinstance(file, str) and os.path.exists(file):  # an open file of this machine
+    if isinstance(file, str) and os.path.exists(file):  # an open local file
         return os.path.abspath(file)
     if hasattr(value, "read"):
         return os.urandom(16).hex()  # a file in memory, which nobody can find again

@@ -1,4 +1,4 @@
-"""Which bytes of a file, and of which version of it, the body of a response is.
+"""Which bytes of a file, and of which version, the body of a response holds.
 
 Both HTTP clients check each response here before they use its body. `place` determines from
 the status and the headers where in the file the body lies; `finish` checks the length of the
@@ -104,7 +104,7 @@ class Version(NamedTuple):
 
 
 UNKNOWN = Version()
-"""The version of a file of which nothing is known."""
+"""The version of a file that nothing is known of."""
 
 
 def _opaque(tag: str | None) -> str:
@@ -113,7 +113,7 @@ def _opaque(tag: str | None) -> str:
 
 def version(headers: Mapping[str, str], url: str | yarl.URL, size: int | None = None) -> Version:
     """The version in a response from ``url``. A ``Last-Modified`` equal to the time of the response does not
-    count: such a server sets it anew each time."""
+    count: such a server sets it again each time."""
     tag, modified = headers.get("ETag"), headers.get("Last-Modified")
     if modified is not None and modified == headers.get("Date"):
         modified = None
@@ -140,7 +140,7 @@ VALIDATORS = ("ETag", "Last-Modified")
 
 def ignored_headers(validators: Iterable[str]) -> frozenset[str]:
     """The `VALIDATORS`, in lower case, that are not in ``validators``. Raises ValueError: one of
-    them is none. Raises TypeError: it is no list."""
+    them is none. Raises TypeError: it is not a list."""
     try:
         names = {validators} if isinstance(validators, str) else set(validators)
     except TypeError:
@@ -182,7 +182,7 @@ class Placed(NamedTuple):
     """Where the body of a response lies in the file.
 
     ``start``: offset of the first byte of the body.
-    ``stop``: offset behind its last byte; None if the length is not known beforehand.
+    ``stop``: offset after its last byte; None if the length is not known beforehand.
     ``version``: what is known of the file, from this answer and those before it.
     ``certain``: False if only the size of the file could tell whether the body is the range or the whole
         file; it then counts as the whole file.
@@ -209,7 +209,7 @@ def place(
 
     ``status``: below 400, or 416.
     ``url``: for messages.
-    ``start``, ``end``: a negative start (with ``end`` None) asks for so many bytes from the end; 0 and None
+    ``start``, ``end``: a negative start (with ``end`` None) asks for that many bytes from the end; 0 and None
         for everything.
     ``known``: the version from earlier responses.
     ``final_url``: after redirects.

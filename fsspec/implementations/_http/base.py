@@ -33,7 +33,7 @@ class HTTPBase:
 
     @property
     def _fsspec_files_list_nothing(self) -> bool:
-        """Whether a URL is there if ``ls`` gives no entries, so that nothing else is asked."""
+        """Whether a URL exists if ``ls`` returns no entries; nothing else is asked."""
         return is_built_in(self._ls_real)
 
     def _set_up(

@@ -1,7 +1,7 @@
 """What `http_sync` needs of the interface of ``requests``, on a browser's XMLHttpRequest.
 
 Python in a browser (Pyodide) has neither sockets nor ``requests``. A blocking request is
-the one thing left; it waits on the worker's thread, and the answer is there as a whole.
+the one thing left; it waits on the worker's thread, and the answer arrives as a whole.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ResponseProxy:
             response = self.request.response
             if hasattr(response, "to_bytes"):  # an ArrayBuffer, which only workers get
                 body = self._body_data = response.to_bytes()
-            else:  # characters of which the low byte counts
+            else:  # only the low byte of each character counts
                 body = self._body_data = bytes(ord(char) & 0xFF for char in response)
         return StreamIO(body) if self.stream else body
 

@@ -152,7 +152,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         self.url = url
         self._connect_to(loop, session)
         self._details = {"name": url, "size": size, "type": "file"}
-        # some caches fetch as they are made
+        # some caches fetch when they are made
         self.kwargs: dict[str, Any] = kwargs
         self.fs, self.size = fs, size
         fetches = type(self)._fetch_range is HTTPFile._fetch_range  # not so a subclass of one's own
@@ -230,7 +230,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
         return inclusive_range(headers)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
-        cache = getattr(self, "cache", None)  # some fetch as they are made
+        cache = getattr(self, "cache", None)  # some fetch when they are made
         if getattr(cache, "fetches_ahead", False):
             return sync(self.loop, self._reading_ahead.exactly, start, end)
         data = self._fetch_many(start, end)

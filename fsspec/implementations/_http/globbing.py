@@ -1,4 +1,4 @@
-"""Globbing over URLs, in which a question mark begins the query and is no wildcard."""
+"""Globbing over URLs, in which a question mark begins the query and is not a wildcard."""
 
 from __future__ import annotations
 

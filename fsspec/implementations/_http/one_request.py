@@ -132,7 +132,7 @@ async def all_but_the_end(
     fs: HTTPFileSystem, url: str, start: int | None, end: int | None, options: Options
 ) -> bytes | None:
     """The bytes from ``start`` to an ``end`` near that of the file; raises what asking for its size would.
-    None if the end is far, or nothing is there: that may be the end of a compressed form."""
+    None if the end is far, or nothing was sent: that may be the end of a compressed form."""
     if not parsing.near_the_end(start or 0, end):
         return None
     with not_there(url):
@@ -143,7 +143,7 @@ async def all_but_the_end(
 async def body_part(
     fs: HTTPFileSystem, url: str, start: int, end: int | None, known: answers.Version, options: Options
 ) -> bytes:
-    """The bytes of a part of a file, which are of the version ``known``."""
+    """The bytes of a part of a file, checked to be of the version ``known``."""
     value = f"bytes={start}" if start < 0 else parsing.range_value(start, end)
     response = await fs._get_response(url, parsing.ranged(options, value, fs.kwargs))
     try:

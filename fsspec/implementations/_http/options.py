@@ -29,7 +29,7 @@ class WrongOptionOfFileError(FileNotFoundError, TypeError):
 
 
 class NoUrlError(FileNotFoundError, TypeError):
-    """What is no URL, from ``info`` and ``open``; as above."""
+    """What is not a URL, from ``info`` and ``open``; as above."""
 
 
 @contextmanager

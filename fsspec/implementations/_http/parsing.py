@@ -44,7 +44,8 @@ def has_magic(s: str) -> bool:
 
 
 def url_given(url: Any) -> Any:
-    """A URL as a client takes it. Raises NoPathError: it is no text, nor an object that stands for a URL."""
+    """A URL as a client takes it. Raises NoPathError: it is neither text nor an object that stands for a
+    URL."""
     return url if hasattr(url, "path") else url_text(url)
 
 
@@ -157,7 +158,7 @@ def is_plain(headers: Mapping[str, str]) -> bool:
 
 
 def announced_size(headers: Mapping[str, str], status: int = 200) -> int | None:
-    """The size of a file in bytes; None if headers do not say, or are of something compressed."""
+    """The size of a file in bytes; None if headers do not say, or describe something compressed."""
     if not is_plain(headers):
         return None
     length = headers.get("Content-Length", "")
@@ -221,7 +222,7 @@ _HREF = re.compile(r"""<[aA]\s+(?:[^>]*?\s+)??(?:href|HREF)=["']([^"']+)""")
 _URL_IN_TEXT = re.compile(r"http[s]?://[-a-zA-Z0-9@:%_+.~#?&/=]+")
 """`ex` and `ex2`, for their one group alone."""
 _NAME = re.compile(r"[-\w~%+=@!,$*()][-\w~%+=@!,$*().]*/?", re.ASCII)
-"""A link that is a name, which is joined to its page by being put behind it."""
+"""A link that is a name, which is joined to its page by appending it."""
 
 
 def _link_url(base: str, link: str) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PART = 4 * 2**20
 """Bytes of a part."""
 MANY = 2 * PART
-"""A read of an open file is split if it is longer than so many bytes."""
+"""A read of an open file is split if it is longer than this many bytes."""
 AHEAD = 10 * 2**20
 """Bytes that are fetched ahead in an open file for each connection: two fetches of the prefetcher's."""
 
@@ -48,7 +48,7 @@ def may_split(fs: HTTPFileSystem, options: Options, start: int | None = None, en
 
 
 def fetching_ahead(connections: int) -> dict[str, Any]:
-    """Options of the adaptive cache with which an open file is fetched ahead over so many connections."""
+    """Options of the adaptive cache with which an open file is fetched ahead over this many connections."""
     window = connections * AHEAD
     return {"concurrency": connections, "max_prefetch_size": window, "min_prefetch_size": window}
 
@@ -101,7 +101,7 @@ async def gather(
     options: Options,
     head: bytes = b"",
 ) -> bytes | None:
-    """The bytes from ``start`` up to ``end``, behind ``head``, which are those before them; None if they
+    """The bytes from ``start`` up to ``end``, after ``head``, the bytes before them; None if they
     cannot be read in parts."""
     into = io.BytesIO()
     begin = start - len(head)
@@ -180,7 +180,7 @@ async def _save_part(
 async def _save_body(
     response: aiohttp.ClientResponse, url: str, start: int, stop: int | None, sink: Sink, skipped: int = 0
 ) -> int:
-    """Give a body to ``sink`` as it comes, but for its first bytes and those after ``stop``; how many."""
+    """Give a body to ``sink`` as it comes, except for its first bytes and those after ``stop``; how many."""
     body, position = Body(response, url), start
     await body.skip(skipped)
 

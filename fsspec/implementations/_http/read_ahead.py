@@ -420,7 +420,7 @@ class AheadCache(BytesCache):
         return _cut(pieces, at, count)
 
     def _fetch_on(self, start: int, end: int) -> None:
-        """Fetch up to ``end`` and keep the bytes from ``start`` on."""
+        """Fetch up to ``end`` and keep the bytes from ``start``."""
         pieces = self._pieces
         while pieces and end > self._kept_to() and self._kept_from + len(pieces[0]) <= start:
             self._kept_from += len(pieces.popleft())
@@ -449,7 +449,7 @@ class AheadCache(BytesCache):
 
 
 def _cut(pieces: Iterable[bytes], at: int, count: int) -> bytes:
-    """``count`` bytes from offset ``at`` on of the joined pieces."""
+    """``count`` bytes from offset ``at`` of the joined pieces."""
     found: list[Any] = []
     for piece in pieces:
         if at >= len(piece):

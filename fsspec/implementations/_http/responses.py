@@ -111,7 +111,7 @@ def _status_error(kind: type[HTTPStatusError], url: str, status: int, message: s
 
 
 class HTTPNotFoundError(HTTPStatusError, FileNotFoundError):
-    """The server has nothing at the URL (404), or not any more (410)."""
+    """The server has nothing at the URL (404), or no longer has it (410)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.path = ""
@@ -154,7 +154,7 @@ def _broken(url: str | yarl.URL, error: object) -> IncompleteResponse:
 
 
 def name_timeout(error: asyncio.TimeoutError, url: str | yarl.URL) -> None:
-    """Have a timeout of aiohttp say of which URL it is, and what sets another limit; some have no text."""
+    """Make a timeout of aiohttp name the URL, and the option that sets another limit; some have no text."""
     why = str(error).partition(" to host ")[0] or "the time limit of the request has passed"
     error.args = (f"{redact_url(url)}: {why}; timeout= sets another limit",)
 
@@ -163,7 +163,7 @@ def name_timeout(error: asyncio.TimeoutError, url: str | yarl.URL) -> None:
 async def read_body(
     response: aiohttp.ClientResponse, url: str | yarl.URL, length: int | None = None
 ) -> bytes:
-    """The whole body, of so many bytes if that is known."""
+    """The whole body, of ``size`` bytes if that is known."""
     try:
         size = response.content_length or 0 if length is None else length
         if size > _LARGE:
@@ -202,7 +202,7 @@ def _count(response: aiohttp.ClientResponse) -> None:
 
 
 def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    """The headers, but for validators that are not to be trusted; see `answers.ignored_headers`."""
+    """The headers, except for validators that are not to be trusted; see `answers.ignored_headers`."""
     headers: Mapping[str, str] = response.headers
     skipped: frozenset[str] = getattr(response, "_ignored_headers", frozenset())
     return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in skipped) if skipped else headers
@@ -237,7 +237,7 @@ async def read_placed(
 ) -> bytes:
     """The bytes from ``start`` up to ``end`` of a response whose place is known.
 
-    Of a body that is longer no more than that is read, but for one that is given as ``data``. Empty if
+    Of a body that is longer no more than that is read, except for one that is given as ``data``. Empty if
     the file ends before ``start``.
     """
     if at.start == at.stop:
@@ -294,7 +294,7 @@ def _receiving_more(response: aiohttp.ClientResponse) -> Iterator[None]:
 
 
 def preallocated(size: int) -> io.BytesIO:
-    """A buffer with room for so many bytes, at most 64 MiB, since a server may say any number."""
+    """A buffer with room for this many bytes, at most 64 MiB, since a server may announce any number."""
     return io.BytesIO(bytes(max(0, min(size, 2**26))))  # the only reference: not copied
 
 

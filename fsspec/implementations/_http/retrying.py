@@ -50,7 +50,7 @@ class Retries(NamedTuple):
     @classmethod
     def given(cls, times: int, wait: float, statuses: Iterable[int] | None) -> Retries:
         """Check the options of a filesystem. Raises ValueError: fewer retries or a shorter wait than 0.
-        Raises TypeError: an option is no number, or not several."""
+        Raises TypeError: an option is not a number, or not several."""
         times = given_number("retries", times, "further attempts")
         wait = given_number("retry_wait", wait, "seconds")
         if times < 0 or wait < 0:

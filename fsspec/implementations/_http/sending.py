@@ -4,7 +4,7 @@ Redirects are followed here, not by aiohttp, so that
 
 - a location that is a proper URL is requested as it is written: signed URLs stay valid;
 - credentials go to the host they were given for, and to no other;
-- an upload is sent anew from its beginning.
+- an upload is sent again from its beginning.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Sender(NamedTuple):
         return cls(secret, retries, traffic, ignored_headers, kind), rest
 
     def repeat(self, work: Callable[[], Awaitable[T]]) -> Awaitable[T]:
-        """What ``work`` gives, which is to be repeated as the retries say."""
+        """The result of ``work``, called again as the retry options say."""
         if not self.retries.times:
             return work()
         target = SimpleNamespace(_attempt=work, _sleep=asyncio.sleep)
@@ -152,7 +152,7 @@ class Sender(NamedTuple):
                 method, body = "get", None
                 options.pop("data", None)
                 _drop_headers(options, {"content-length", "content-type", "transfer-encoding"})
-            options.pop("params", None)  # the location says all
+            options.pop("params", None)  # the location holds the whole URL
             if not _same_host(url, target):
                 options.pop("auth", None)
                 options.pop("cookies", None)
@@ -249,7 +249,7 @@ def _redirect_url(response: aiohttp.ClientResponse) -> yarl.URL | None:
 
 
 def _same_host(url: yarl.URL, target: yarl.URL) -> bool:
-    """Whether two URLs are of one origin, or the second the same by TLS."""
+    """Whether two URLs have one origin, or the second differs only in using TLS."""
     if url.origin() == target.origin():
         return True
     plain = url.scheme == "http" and url.is_default_port()
@@ -295,7 +295,7 @@ def close_session(loop: asyncio.AbstractEventLoop | None, session: aiohttp.Clien
             with suppress(FSTimeoutError):  # on a busy loop it is closed when its turn comes
                 sync(loop, session.close, timeout=CLOSING)
             return
-    # no loop is there to await on: the first step is what closes the connections
+    # no loop to await on: the first step is what closes the connections
     ending = session.close()
     with suppress(StopIteration, RuntimeError):
         ending.send(None)

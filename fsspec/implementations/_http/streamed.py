@@ -16,7 +16,8 @@ class ForwardOnly:
     _bytes_left: bytes = b""
 
     def _fill_up(self, num: int | None, most: int | None = None) -> None:
-        """Have ``num`` bytes in ``_bytes_left``, all that come if None; at least ``most`` are asked for."""
+        """Read until ``num`` bytes are in ``_bytes_left``, all that come if None; at least ``most`` are asked
+        for."""
         raise NotImplementedError
 
     def _give_out(self, num: int) -> bytes:

@@ -81,8 +81,8 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     @through_cache
     def read(self, length: int = -1) -> bytes:
-        """Read bytes from the position on, all that is left if ``length`` is negative. The whole of a file
-        that was not read yet is fetched by one request."""
+        """Read bytes from the current position, all that is left if ``length`` is negative. The whole of a
+        file that was not read yet is fetched by one request."""
         length = -1 if length is None else length
         whole = length < 0 and self.loc == 0
         fetched = self.closed or isinstance(self.cache, AllBytes)
@@ -119,7 +119,7 @@ class HTTPFile(_Connected, AbstractBufferedFile):
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """The bytes from ``start`` up to ``end``. Raises ValueError: the server ignores ranges, and ``start``
-        is not 0. Raises FileChangedError: this is not the file any more of which bytes came before."""
+        is not 0. Raises FileChangedError: this is no longer the file that earlier bytes came from."""
         return sync_responses.repeat(
             getattr(self.fs, "_retry_policy", Retries()),
             lambda: self._fetch_once(start, end),

@@ -91,7 +91,8 @@ def body_parts(
 
 
 def name_timeout(error: OSError, url: object) -> None:
-    """Have a timeout say of which URL it is, and what sets another limit; those of connecting name it."""
+    """Make a timeout name the URL, and the option that sets another limit; those of connecting name it
+    already."""
     if "Read timed out" in str(error):
         error.args = (f"{redact_url(url)}: {error}; timeout= sets another limit",)
 
@@ -109,7 +110,7 @@ def read_whole(response: requests.Response | ResponseProxy, url: str) -> bytes:
 
 
 def repeat(retries: Retries, work: Callable[[], T], traffic: Traffic | None = None) -> T:
-    """What ``work`` gives, which is done again as the retries say."""
+    """The result of ``work``, called again as the retry options say."""
     if not retries.times:
         return work()
     target = SimpleNamespace(attempt=work, sleep=time.sleep)

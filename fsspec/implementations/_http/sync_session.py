@@ -143,7 +143,7 @@ class _Session(requests.Session):
 
 
 def watch_connections(session: requests.Session) -> None:
-    """Have a session that was made elsewhere watch its connections, but for those of adapters with pools of
+    """Make a session that was created elsewhere watch its connections, except those of adapters with pools of
     their own kind."""
     for adapter in getattr(session, "adapters", {}).values():
         manager: Any = getattr(adapter, "poolmanager", None)

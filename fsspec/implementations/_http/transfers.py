@@ -80,7 +80,7 @@ class Upload:
 
     Iterated over by ``requests``; called for an iterator that aiohttp awaits.
 
-    ``size``: in bytes, if it is a file of this machine.
+    ``size``: in bytes, if it is a local file.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Upload:
 def uploading(
     lpath: StrPath | IO[bytes], chunk_size: int, callback: Callback, also: type[OSError] | None
 ) -> Iterator[Upload]:
-    """What sends a file of this machine.
+    """What sends a local file.
 
     ``lpath``: a path or an open binary file.
     ``also``: a class of the client's errors; an error about the file is raised as one of it, too.

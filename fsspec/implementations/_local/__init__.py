@@ -1,1 +1,1 @@
-"""The entries and listings of the filesystem of this machine, which is `local`."""
+"""The entries and listings of the local filesystem, `local`."""

@@ -1,7 +1,7 @@
-"""Entries and listings of files of this machine.
+"""Entries and listings of local files.
 
 Listings come from `os.scandir` as it gives them; a file is stat'ed only if its details are asked for.
-In a listing a link to a folder is no folder, so that walks, and whatever removes or copies a tree, stay
+In a listing a link to a folder is not a folder, so that walks, and whatever removes or copies a tree, stay
 within it, and times and permissions are those of the link; asked for by its own path it is what it leads to.
 """
 

@@ -68,7 +68,7 @@ class FolderTree:
             path = parent
 
     def remove(self, path: str, still_there: Callable[[str], bool]) -> None:
-        """Take away a path, and the folders that nothing holds any more."""
+        """Take away a path, and the folders that are then empty."""
         while path and not self.children.get(path) and not still_there(path):
             self.children.pop(path, None)
             parent = path.rpartition("/")[0]

@@ -78,7 +78,7 @@ def failed(key: str, url: str, error: BaseException) -> BaseException:
 
 
 def not_found(error: BaseException) -> BaseException:
-    """The error of `failed` as one of a file: if a target is not there, a FileNotFoundError as well."""
+    """The error of `failed` as one of a file: if a target does not exist, a FileNotFoundError as well."""
     cause = error.__cause__
     if not isinstance(error, ReferenceNotReachable) or not isinstance(cause, FileNotFoundError):
         return error
@@ -88,7 +88,7 @@ def not_found(error: BaseException) -> BaseException:
 
 
 def short(key: str, part: Part, got: int) -> ReferenceNotReachable:
-    """The error for a part of which only ``got`` bytes came."""
+    """The error for a part that only ``got`` bytes came of."""
     assert part.start is not None and part.end is not None
     reason = f"{got} of {part.end - part.start} bytes at offset {part.start} came"
     return ReferenceNotReachable(key, part.url, reason)
@@ -205,7 +205,7 @@ class ReadPlan:
 
 
 def ends_there(part: Part, got: int, size: int | None) -> bool:
-    """Whether a target of a given size has no more than the ``got`` bytes of a part."""
+    """Whether a target of this size ends after the ``got`` bytes of a part."""
     assert part.start is not None and part.end is not None
     return size is not None and part.start + got >= min(part.end, size)
 

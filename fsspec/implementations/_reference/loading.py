@@ -56,7 +56,7 @@ def load(
         path = fs._strip_protocol(url)
     # nothing lies below a URL with a query, a signed one for instance
     if not (path.endswith(_DOCUMENTS) or "://" in path and "?" in path) and compression is None:
-        with suppress(PermissionError):  # stores that list nothing refuse what is not there
+        with suppress(PermissionError):  # stores that do not let anybody list refuse what does not exist
             if fs._fsspec_is_taken(f"{path.rstrip('/')}/.zmetadata"):
                 mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
                 mapper.setup()  # raises errors of its metadata now
@@ -140,7 +140,7 @@ class Targets:
             ) from error
 
     def as_awaitable(self, fs: AbstractFileSystem) -> AsyncFileSystem:
-        """An instance, wrapped if it blocks. Raises TypeError: it is no filesystem. Raises ValueError: it
+        """An instance, wrapped if it blocks. Raises TypeError: it is not a filesystem. Raises ValueError: it
         lives on another loop than the filesystem of references."""
         if not hasattr(fs, "async_impl"):
             raise TypeError(f"the filesystem of targets is {type_name(fs)}; give one, or its options")

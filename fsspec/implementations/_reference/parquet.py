@@ -5,7 +5,7 @@ has; ``FIELD/refs.N.parq`` the references of an array's chunks, ``record_size`` 
 
     {"metadata": {".zgroup": {...}, "x/.zarray": {...}, ...}, "record_size": 10000}
 
-A table that is not there has no references.  What is set is kept until a table is full,
+A missing table has no references.  What is set is kept until a table is full,
 or until `LazyReferenceMapper.flush`; a file is then replaced as a whole, the metadata last.
 
 Any thread may read; one at a time may write.  What was set and not written yet belongs to
@@ -81,7 +81,7 @@ class RefsItemsView(ItemsView[str, Any]):
 
 
 class LazyReferenceMapper(MutableMapping[str, Any]):
-    """References by key, of which as much is loaded as is asked for.
+    """References by key, loaded only as far as they are asked for.
 
     Nothing is read before it is asked for. Iterating gives the keys that have references, as `items`
     and `values` do, and so loads all tables; ``len`` counts what the arrays' shapes allow.
@@ -97,7 +97,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
     cache_size
         how many tables are kept in memory
     categorical_threshold
-        with so many times more references than different targets in a table, each target is
+        with this many times more references than different targets in a table, each target is
         written once in it
     engine
         "fastparquet" or "pyarrow"; the other one is used if only that is installed
@@ -358,11 +358,11 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
                     yield key, value
 
     def items(self) -> RefsItemsView:
-        """Keys and references; each table is loaded as its turn comes."""
+        """Keys and references; each table is loaded when its turn comes."""
         return RefsItemsView(self)
 
     def values(self) -> RefsValuesView:
-        """References; each table is loaded as its turn comes."""
+        """References; each table is loaded when its turn comes."""
         return RefsValuesView(self)
 
     def listdir(self) -> set[str]:
@@ -376,13 +376,13 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         return found
 
     def ls(self, path: str = "", detail: bool = True) -> list[Any]:
-        """What is in a group or array.
+        """The contents of a group or array.
 
         Parameters
         ----------
         detail
-            entries; those of chunks need the tables of the array. Else only paths, those of
-            chunks that have no reference among them.
+            return entries, which for chunks need the tables of the array; else only paths, for
+            chunks also of those without a reference.
 
         Raises
         ------
@@ -539,12 +539,12 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
         held = self.zmetadata
         if kept == held:
             return {}
-        # as text: what is no number is not equal to itself
+        # as text: NaN is not equal to itself
         keys = [key for key in {**kept, **held} if _compact(kept.get(key)) != _compact(held.get(key))]
         return {key: held.get(key) for key in keys}
 
     def _take_over_metadata(self, changed: Mapping[str, Any]) -> None:
-        """Have what others set meanwhile as well; ``changed`` is one's own."""
+        """Merge what others have set meanwhile; ``changed`` holds this instance's own changes."""
         try:
             found, record_size = _document(self.fs.cat_file(f"{self.root}/{_METADATA}"))
         except (FileNotFoundError, KeyError, TypeError, ValueError):

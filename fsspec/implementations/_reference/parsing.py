@@ -56,7 +56,7 @@ class ReferenceNotReachable(RuntimeError):
 
 
 class MissingTargetError(FileNotFoundError, ReferenceNotReachable):
-    """The target is not there, and a file was asked for: by `open`, or by `info` of a target as a whole.
+    """The target does not exist, and a file was asked for: by `open`, or by `info` of a target as a whole.
 
     `cat` and mappers, which read keys, raise plain `ReferenceNotReachable`: to them a file that is not found
     is a key without a value, and the key has one.
@@ -171,7 +171,7 @@ def object_text(key: str, value: object) -> str:
 
 def as_text(key: str, value: object) -> object:
     """The form of a reference in a JSON document; reading that gives the same contents. Raises ValueError if
-    it is no reference; it names the key."""
+    it is not a reference; it names the key."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         raw = bytes(value)
         try:

@@ -2,7 +2,7 @@
 
 A table has the columns ``path``, ``offset``, ``size`` and ``raw``, and a row for each
 chunk, whether there is a reference or not.  A row with bytes in ``raw`` is the contents
-themselves; one with neither is no reference; one whose offset and size are 0 is all of a
+themselves; one with neither is not a reference; one whose offset and size are 0 is all of a
 file.
 """
 
@@ -44,7 +44,7 @@ class Table:
         return [path, offset, size] if offset or size else [path]
 
     def changed(self, rows: int, values: Mapping[int, Any]) -> Table:
-        """A copy with so many rows, and references in some of them replaced; None for none."""
+        """A copy with this many rows, and references in some of them replaced; None for none."""
         lack = rows - len(self)
         made = Table(
             [*self.path, *[None] * lack],
@@ -68,7 +68,7 @@ class Table:
         return cls(*(columns[name] for name in _COLUMNS))
 
     def written(self, engine: str, threshold: float) -> bytes:
-        """The table as parquet. ``threshold``: if there are so many times more rows than different paths,
+        """The table as parquet. ``threshold``: if there are this many times more rows than different paths,
         these are written once each."""
         path = [p if isinstance(p, str) else None for p in self.path]
         raw = [r.encode() if isinstance(r, str) else r if isinstance(r, bytes) else None for r in self.raw]

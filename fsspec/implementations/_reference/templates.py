@@ -39,7 +39,7 @@ class TemplateError(KeyError, ValueError):
     """A template that is not known, or not evaluated."""
 
     def __str__(self) -> str:
-        return str(self.args[0])  # not its repr, as KeyError has it
+        return str(self.args[0])  # not its repr, as in KeyError
 
 
 class Renderer:
@@ -143,7 +143,7 @@ class DivisionByZero(ValueError, ZeroDivisionError):
 
 
 class _Refused(Exception):
-    """Something that a template may not do."""
+    """Something that a template must not do."""
 
 
 def _check(tree: nodes.Template) -> None:

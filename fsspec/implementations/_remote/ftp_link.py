@@ -159,7 +159,7 @@ def log_in(
 
 
 def _protect(client: ftplib.FTP_TLS, implicit: bool) -> None:
-    """Have data connections protected as well. A server with implicit TLS may know neither PBSZ nor PROT; its
+    """Protect data connections as well. A server with implicit TLS may know neither PBSZ nor PROT; its
     data connections are in the clear."""
     try:
         client.prot_p()
@@ -311,7 +311,7 @@ class FTPLink(ClientLink):
             if reply[0] != "1":
                 raise ftplib.error_reply(reply)
             if getattr(ftp, "_prot_p", False):
-                # many servers insist that both connections are of one session
+                # many servers insist that both connections belong to one session
                 tls: Any = ftp
                 conn = tls.context.wrap_socket(conn, server_hostname=ftp.host, session=tls.sock.session)
         except BaseException:  # an interrupt, too, leaves no connection open

@@ -49,7 +49,8 @@ def facts(line: str) -> tuple[str, dict[str, Any]]:
 
 
 def utc_time(value: object) -> datetime | None:
-    """The time of a fact, or of a reply to MDTM, which are in UTC; None for all else, as LIST has it."""
+    """The time of a fact, or of a reply to MDTM, which are in UTC; None for anything else, such as the times
+    of LIST."""
     text = str(value)
     if not re.fullmatch(r"\d{14}(\.\d+)?", text, re.ASCII):
         return None
@@ -105,7 +106,7 @@ def children(found: Iterator[tuple[str, dict[str, Any]] | None], folder: str) ->
 
 
 class BelowFileError(NotADirectoryError, FileNotFoundError):
-    """A path below a file: nothing is there, as programs look for it."""
+    """A path below a file: the error is the one that programs expect for a missing file."""
 
 
 _ERRORS_BY_TEXT: tuple[tuple[str, type[OSError], int], ...] = (

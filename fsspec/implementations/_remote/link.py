@@ -128,7 +128,7 @@ class FilesLink(OwnedLink):
     def exclusive(self, request: Callable[[], T]) -> T:
         """Perform a request with the lock held; postponed tasks are done before and after it.
 
-        It is no context manager: if an interrupt came within the ``__enter__`` of one that is written in
+        It is not a context manager: if an interrupt came within the ``__enter__`` of one that is written in
         Python, its ``__exit__`` would never run.
         """
         with self.lock:

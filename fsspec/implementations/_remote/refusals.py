@@ -1,4 +1,4 @@
-"""Errors that are of the system and of a client's library at once.
+"""Errors that are both a built-in of Python and one of a client's library.
 
 Programs written for this package's filesystems catch ``FileNotFoundError`` and the like, those
 written for one protocol what its library raises (``ftplib.error_perm``, ``SMBOSError``). An error
@@ -52,7 +52,7 @@ def refusal(
 
 
 def name_server(error: Exception, server: str) -> None:
-    """Have the text of an error say which server a connection could not be made to; class and number stay."""
+    """Add to an error's text which server could not be reached; its class and number are kept."""
     if isinstance(error, OSError) and error.errno is not None:
         error.strerror = f"cannot connect to {server}: {error.strerror}"
         error.args = error.errno, error.strerror
@@ -69,7 +69,8 @@ def system_error(error: BaseException) -> OSError | None:
 
 
 def lost_server(error: Exception, text: str, other: type[Exception]) -> OSError:
-    """The ``ConnectionError`` of a server that cannot be reached, which is of a library's class as well.
+    """The ``ConnectionError`` of a server that cannot be reached, which is also an instance of a library's
+    class.
 
     ``error``: the library's, whose system's error gives the number and the class.
     """

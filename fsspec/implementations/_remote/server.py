@@ -100,7 +100,7 @@ class ServerFileSystem(AbstractFileSystem):
         local = "" if outfile is not None else os.fspath(local_side(lpath))
         if local and os.path.isdir(local):
             raise folder_error(local)
-        with self._sending_to(rpath) as send:  # no folder is made for what is not there
+        with self._sending_to(rpath) as send:  # no folder is made for what does not exist
             if outfile is not None:
                 send(outfile, callback)
                 return
@@ -110,6 +110,7 @@ class ServerFileSystem(AbstractFileSystem):
 
     @contextmanager
     def _sending_to(self, path: str) -> Iterator[Send]:
-        """A context that gives a function to send a remote file; entering raises if none is there."""
+        """A context that yields a function to send a remote file; entering raises if the file does not
+        exist."""
         with self.open(path, "rb") as source:
             yield partial(self._fsspec_copy_out, source)

@@ -94,7 +94,7 @@ def _do_nothing() -> None:
 
 
 def cut(transport: Any) -> None:
-    """Have a connection of paramiko end, if there is one, without a call that takes a lock."""
+    """End a connection of paramiko, if there is one, without a call that takes a lock."""
     if transport is not None:
         transport.active = False
         transport.packetizer.close()
@@ -161,12 +161,12 @@ class SFTPLink(ClientLink, FilesLink):
     def _cut_off(self, client: Any, sftp: Any) -> None:
         """Give up a connection after an interrupt, since which paramiko may hold locks of its own for good.
 
-        Nothing is called that takes one, here or as its objects are collected: the socket is closed, at which
-        paramiko's thread ends.
+        Nothing is called that takes one, here or when its objects are collected: the socket is closed, at
+        which paramiko's thread ends.
         """
         transport = None
         if sftp is not None:
-            sftp._async_request = _refuse  # what a remote file sends as it is collected
+            sftp._async_request = _refuse  # what a remote file sends when it is collected
             sftp.close = _do_nothing
             channel = sftp.get_channel()
             channel.close = _do_nothing
@@ -250,7 +250,7 @@ class _Pieces:
     """
 
     def __init__(self, sftp: paramiko.SFTPClient, handle: object) -> None:
-        self.sftp: Any = sftp  # of which private methods are used
+        self.sftp: Any = sftp  # private methods of it are used
         self.handle = handle
         self.expected: dict[int, int] = {}  # by request number: the offset of its piece
         self.found: dict[int, bytes] = {}

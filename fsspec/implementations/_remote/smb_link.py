@@ -1,7 +1,7 @@
 """The connections of one instance of SMB, and the files of the server that are open on them.
 
 An `SMBLink` is used by one thread at a time, for the length of a request. smbprotocol serves each
-connection by a thread, which a forked child has not, nor has anybody as the interpreter ends:
+connection by a thread, which a forked child has not, nor has anybody when the interpreter ends:
 whatever waits for an answer then waits for ever. Therefore a link holds every remote file
 that is open, the child keeps the link for good and has one of its own, and at the interpreter's
 end requests are refused. The sockets are watched, and dead in the child;

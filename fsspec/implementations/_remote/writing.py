@@ -201,7 +201,8 @@ class Handle(io.RawIOBase):
 class UpdatedFile(io.BufferedRandom):
     """A file of a server that is read and written, with a buffer.
 
-    Another thread may hold the lock of the buffer as a child is forked, which therefore refuses to read, too.
+    Another thread may hold the lock of the buffer when a child is forked, which therefore refuses to read,
+    too.
     """
 
     _refused_in_child = tuple(
