@@ -1,4 +1,4 @@
-"""Which name may have been meant by one that is not known, for the text of an error."""
+"""Similar names to suggest for an unknown one, in the text of an error."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class Callback:
         self.call()
 
     def relative_update(self, inc: int = 1) -> None:
-        """Say how much was done since the last update."""
+        """Add what was done since the last update."""
         self.value += inc
         self.call()
 
@@ -239,7 +239,7 @@ class TqdmCallback(Callback):
         arguments of the bar, such as ``desc`` and ``unit``
     nested
         show a bar of bytes for each file that is under way as well, below that of all files;
-        it goes when the file is done
+        it disappears when the file is done
     *args, **kwargs
         as for `Callback`, and ``tqdm_cls``: what makes the bar, instead of
         ``tqdm.tqdm``; called as ``tqdm_cls(total=size, **tqdm_kwargs)``
@@ -279,7 +279,7 @@ class TqdmCallback(Callback):
         self.tqdm.update(self.value - self.tqdm.n)
 
     def close(self) -> None:
-        """Let the bar go."""
+        """Close the bar and drop it."""
         if self.tqdm is not None:
             self.tqdm.close()
             self.tqdm = None

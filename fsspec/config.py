@@ -308,7 +308,8 @@ for _section, _key in _SWITCHES:
     if _found and not isinstance(_found, dict):
         _warn(
             conf_dir,
-            f"{_section!r} in the configuration is no object such as {{{_key!r}: true}}: it counts as off",
+            f"{_section!r} in the configuration is not an object such as {{{_key!r}: true}}:"
+            " it counts as off",
         )
     elif _found and switch(_found.get(_key)) is None:
         _variable = f"{_PREFIX}_{_section.upper()}_{_key.upper()}"

@@ -309,7 +309,7 @@ def open(
         takes the place of the URL's.
     expand
         whether ``*``, ``?`` and ``[]`` in a name are a pattern, whose first match is opened;
-        None for what the configuration says in ``open_expand``, which is no.
+        None for the value of ``open_expand`` in the configuration, by default False.
     **kwargs
         options of the filesystem, such as ``anon=True`` for S3; for the inner links of a chain under
         the names of their protocols: ``s3={"anon": True}``.

@@ -2,7 +2,7 @@
 
 Maps a path to the entries in it.  Only what is fresh is kept: a listing older than the
 expiry time is neither found, counted nor iterated over.  Where the number of listings is
-bounded, the one that was least recently asked for goes first.
+bounded, the least recently used one is dropped first.
 
 Any thread may use it.  There is no lock, since one would have to be replaced in a forked
 child: each step is one operation of a dict, and what another thread removed in between

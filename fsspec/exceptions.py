@@ -163,7 +163,7 @@ class ForkError(RuntimeError):
 
 
 def _restored(cls: type[ForkError], args: tuple[Any, ...], state: dict[str, Any]) -> ForkError:
-    """The error of a pickle, with the text that it had: the environment of this process may differ."""
+    """The error from a pickle, with the text that it had: the environment of this process may differ."""
     error = cls.__new__(cls)
     RuntimeError.__init__(error, *args)
     error.__dict__.update(state)

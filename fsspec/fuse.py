@@ -199,7 +199,7 @@ class FUSEr(Operations):
 
     @_with_errno
     def write(self, path: str, data: bytes, offset: int, fh: int) -> int:
-        """Write on; elsewhere only if the filesystem's files can go there."""
+        """Write at an offset; other than the current one only if the filesystem's files can seek."""
         opened = self.cache[fh]
         with opened.lock:
             if opened.file is None and offset == opened.size:

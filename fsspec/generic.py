@@ -355,7 +355,7 @@ class GenericFileSystem(AsyncFileSystem):
 
         ``path1``, ``path2``: see `AbstractFileSystem.copy`.
         ``recursive``: NotImplementedError: trees are copied by `rsync`.
-        ``on_error``: ``"ignore"`` passes over sources that are not there, if they are copied from one
+        ``on_error``: ``"ignore"`` skips sources that do not exist, if they are copied from one
             filesystem to another; ``"raise"`` does not, nor does a copy within one filesystem.
         ``batch_size``: how many files at a time, by default 20.
         ``tempdir``: not needed: nothing is put down on this machine on the way.
@@ -539,7 +539,7 @@ def _check_listed(
         if name not in filled:
             seemingly_empty.add(name)
     for name in sorted(seemingly_empty):
-        with suppress(FileNotFoundError):  # it went meanwhile, or is a name alone
+        with suppress(FileNotFoundError):  # it was removed meanwhile, or is a name alone
             fs.ls(ours[name]["name"] if name else source, detail=False)
 
 

@@ -206,7 +206,7 @@ def _selected(
     """Path, fetched parts and size of each file; ``selected``: columns, row groups, filters."""
     columns, row_groups, filters = selected
     if engine not in ("auto", "pyarrow", "fastparquet"):
-        raise ValueError(f"{engine!r} is no engine for Parquet files: there are 'pyarrow' and 'fastparquet'")
+        raise ValueError(f"{engine!r} reads no Parquet files: the engines are 'pyarrow' and 'fastparquet'")
     if filters and not row_groups:
         row_groups = None  # the filters choose
     parts: list[dict[tuple[int, int], bytes]]

@@ -135,7 +135,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
             if storage_options.get(gone):
                 import warnings
 
-                warnings.warn(f"the option {gone} has no effect any more", FutureWarning, stacklevel=3)
+                warnings.warn(f"the option {gone} no longer has an effect", FutureWarning, stacklevel=3)
 
     # paths ------------------------------------------------------------------------
     @classmethod

@@ -187,7 +187,7 @@ class Job:
         return made
 
     def end(self) -> None:
-        """Nothing stays, nor came there that nobody wrote."""
+        """Nothing is left, and nothing appeared that nobody wrote."""
         if self.folder:
             self.fs.invalidate_cache()
             names = {path.rpartition("/")[2] for path in self.fs.find(self.folder)}
@@ -219,7 +219,7 @@ def use(job: Job, box: list[Any]) -> None:
 
 
 def drop(job: Job, box: list[Any]) -> None:
-    """Let go of it and collect."""
+    """Drop it and collect."""
     box.clear()
     if type(job.handle) is Instance:
         job.fs = None

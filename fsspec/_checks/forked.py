@@ -90,7 +90,7 @@ def open_sockets() -> Sockets:
     else:
         return found
     for name in os.listdir(folder):
-        with suppress(OSError, ValueError):  # the folder's own, closed since
+        with suppress(OSError, ValueError):  # the folder's own, closed by now
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode) and status.st_ino:
                 found[int(name)] = status.st_dev, status.st_ino

@@ -94,7 +94,7 @@ class Subject:
         return bool(type(self.fs)._fork_sensitive)
 
     def sockets(self) -> Sockets:
-        """Those that were opened since there is a filesystem."""
+        """Those that were opened since the filesystem exists."""
         return forked.opened_since(self.others)
 
 

@@ -235,7 +235,7 @@ async def copy_file_op(
     batch_size
         how many at a time
     on_error
-        ``"ignore"`` passes over files that are not there, ``"raise"`` raises for the first
+        ``"ignore"`` skips files that do not exist, ``"raise"`` raises for the first
         that cannot be copied, ``"return"`` gives exceptions in a list
 
     Returns

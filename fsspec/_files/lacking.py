@@ -46,7 +46,7 @@ def no_coroutine(fs: object, name: str) -> str:
     method = getattr(type(fs), f"_{name}", None) if getattr(fs, "async_impl", False) else None
     if method is None or iscoroutinefunction(method) or isasyncgenfunction(method):
         return ""
-    return f"{type(fs).__name__}._{name} is there, but is no coroutine function: write `async def _{name}`"
+    return f"{type(fs).__name__}._{name} exists, but is not a coroutine function: write `async def _{name}`"
 
 
 def lacking(file: AbstractBufferedFile, act: str, method: str, whole: str) -> NotImplementedError:

@@ -304,7 +304,7 @@ class PrefetchConsumer:
         self.tracker.clear()
 
     def clear_buffer(self) -> None:
-        """Let go of the bytes at hand."""
+        """Drop the bytes at hand."""
         self._current_block = None
 
     def at_hand(self, start: int, end: int) -> bytes | None:

@@ -478,7 +478,8 @@ def name_beside(path: str) -> str | None:
 
 
 def take_place(partial: str, path: str) -> None:
-    """Let what was written to `name_beside` of ``path`` be the file there; if nothing was, that stays."""
+    """Move what was written to `name_beside` of ``path`` there; if nothing was written, ``path`` is
+    unchanged."""
     target, before = _behind_links(path)
     with suppress(FileNotFoundError):
         made = os.stat(partial)

@@ -47,7 +47,8 @@ class SnappyFile(AbstractBufferedFile):
         return True
 
     def close(self) -> None:
-        """Write what waits. The underlying file is let go of, which closes it if nothing else holds it."""
+        """Write what waits. The reference to the underlying file is dropped, which closes it if nothing else
+        holds it."""
         writing = self.mode != "rb"
         super().close()
         if writing:

@@ -218,7 +218,7 @@ def _joined_ranges(ranges: list[Any], max_gap: int, limit: float) -> Iterator[An
 
 
 def file_size(filelike: IO[bytes]) -> int:
-    """How many bytes an open file has; its position stays."""
+    """How many bytes an open file has; its position is kept."""
     at = filelike.tell()
     try:
         filelike.seek(0, 2)  # gives None for files of some packages (paramiko's)

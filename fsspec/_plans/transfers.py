@@ -255,7 +255,7 @@ def mv(
     else:
         yield from _copying(fs, moved, recursive, False, {}, None, progress)
     if not pairs or overridden(fs, "rm") and maxdepth is None and len(moved) == len(pairs):
-        # of a folder without what is in it only an empty one goes
+        # without its contents, only an empty folder is moved
         to_remove = _top_sources(fs, moved) if _may_match(fs, path1, moved) else path1
         yield call(
             "rm", to_remove, recursive=recursive and not one_by_one and (bool(pairs) or maxdepth is None)

@@ -164,7 +164,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
             if name == "headers":
                 self.session.headers.update(parsing.own_headers(self.client_kwargs))
             elif not self.js and not hasattr(self.session, name):
-                raise TypeError(f"client_kwargs has {name!r}, which is no attribute of requests.Session")
+                raise TypeError(f"client_kwargs has {name!r}, which is not an attribute of requests.Session")
             else:
                 setattr(self.session, name, value)
 

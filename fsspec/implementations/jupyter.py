@@ -159,7 +159,7 @@ class JupyterFileSystem(RestFileSystem):
         if mode == "xb" and self._fsspec_is_taken(path):
             raise FileExistsError(path)
         if mode not in ("wb", "xb"):
-            raise NotImplementedError(f"{path!r}: files on a Jupyter server are read or written anew")
+            raise NotImplementedError(f"{path!r}: files on a Jupyter server are read or written as a whole")
         return SimpleFileWriter(self, path, mode=mode, **kwargs)
 
 

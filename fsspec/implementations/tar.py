@@ -223,7 +223,7 @@ class TarFileSystem(FileArchive):
         if target.isdir():
             raise member_is_folder(self, path)
         if not (target.isreg() or target.issparse()):
-            raise OSError(f"{path!r} of {self._archive_name} is no file: its type is {target.type!r}")
+            raise OSError(f"{path!r} of {self._archive_name} is not a file: its type is {target.type!r}")
         return target
 
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> MemberFile:

@@ -335,7 +335,7 @@ def test_a_switch_that_is_not_in_an_object_is_reported_and_off(write, section):
         "    import fsspec.config\n"
         "print(*[one.message for one in told])"
     )
-    assert run(code, folder).startswith(f"{section!r} in the configuration is no object such as")
+    assert run(code, folder).startswith(f"{section!r} in the configuration is not an object such as")
 
 
 def test_parsers_are_loaded_only_where_something_is_configured(tmp_path):

@@ -109,7 +109,7 @@ def test_a_pipe_file_that_opens_the_file_it_is_to_write_is_no_endless_loop(trans
 
     for fs, match in (
         (Opening(), r"Opening cannot write 'n': its pipe_file opens .* has no _upload_chunk"),
-        (Plain(), "Plain cannot write 'n': Plain._pipe_file is there, but is no coroutine function"),
+        (Plain(), "Plain cannot write 'n': Plain._pipe_file exists, but is not a coroutine function"),
     ):
         with pytest.raises(NotImplementedError, match=match):
             with fs.transaction if transaction else contextlib.nullcontext():
@@ -141,9 +141,9 @@ def test_a_method_that_is_no_coroutine_is_said_to_be_none():
         def _ls(self, path, detail=True, **kwargs):
             return []
 
-    with pytest.raises(NotImplementedError, match="Plain._cat_file is there, but is no coroutine function"):
+    with pytest.raises(NotImplementedError, match="Plain._cat_file exists, but is not a coroutine function"):
         Plain().open("a").read()
-    with pytest.raises(NotImplementedError, match="Plain._ls is there, but is no coroutine function"):
+    with pytest.raises(NotImplementedError, match="Plain._ls exists, but is not a coroutine function"):
         Plain().ls("")
 
 

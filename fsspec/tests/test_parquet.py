@@ -190,7 +190,7 @@ def test_parts_without_file_objects(data, engine, m):
         assert parts[f.path] == dict(f.cache.data)
         assert all(part == data[a:b] for (a, b), part in parts[f.path].items())
         assert sum(map(len, parts[f.path].values())) < len(data)
-    with pytest.raises(ValueError, match="no engine"):
+    with pytest.raises(ValueError, match="reads no Parquet files"):
         _get_parquet_byte_ranges(paths, m, columns=["half"], engine="other")
 
 

@@ -365,7 +365,7 @@ class WaitingMember(MemberWriter):
         self.discard()
 
     def discard(self) -> None:
-        """Let go of what was written."""
+        """Drop what was written."""
         self.close()
         self._held.close()
         self.fs = None

@@ -54,7 +54,7 @@ class CachingFileSystem(Cache):
     fs
         that filesystem itself.
     cache_storage
-        the folder for the copies; "TMP" is a temporary one, which goes with the process.
+        the folder for the copies; "TMP" is a temporary one, which is removed when the process ends.
         Of several folders the last one is written, the others are only read.
     cache_check
         seconds after which the table of the copies is read again, for what other processes

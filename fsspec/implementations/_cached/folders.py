@@ -4,7 +4,7 @@ Any number of folders can be read; the last one is also written.  A copy that is
 made has a name of its own, beside the one that it gets when it is whole, so that nobody
 ever sees a part under the name of a copy.
 
-A temporary folder goes with the process that made it.  A child forked from that one
+A temporary folder is removed when the process that made it ends.  A child forked from that one
 reads what is in it for as long as it exists, and writes to a temporary folder of its
 own.
 """

@@ -60,7 +60,9 @@ def parse_size(value: int | str | None) -> int | None:
     if isinstance(value, str):
         parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", value.lower())
         if parts is None:
-            raise ValueError(f"{value!r} is no number of bytes: give one, or text such as '10GB' or '512MiB'")
+            raise ValueError(
+                f"{value!r} is not a number of bytes: give one, or text such as '10GB' or '512MiB'"
+            )
         unit = _UNITS[parts[2]] if not parts[3] else 1024 ** list(_UNITS).index(parts[2])
         value = int(float(parts[1]) * unit)
     if value is not None and value < 0:
@@ -73,7 +75,7 @@ def parse_age(value: float | str | None) -> float | None:
     if isinstance(value, str):
         parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*", value.lower())
         if parts is None:
-            raise ValueError(f"{value!r} is no age: give seconds, or text such as '12h' or '7d'")
+            raise ValueError(f"{value!r} is not an age: give seconds, or text such as '12h' or '7d'")
         value = float(parts[1]) * _SECONDS[parts[2]]
     if value is not None and value < 0:
         raise ValueError(f"an age cannot be {value} seconds")

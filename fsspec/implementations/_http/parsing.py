@@ -100,7 +100,7 @@ def own_headers(options: Mapping[str, Any]) -> dict[str, str]:
         raise TypeError(f"headers is a mapping of names to values, not {kind}") from None
     for name in headers:
         if not isinstance(name, (str, bytes)):
-            raise TypeError(f"headers has the name {name!r}, which is no text")
+            raise TypeError(f"headers has the name {name!r}, which is not text")
     return headers
 
 

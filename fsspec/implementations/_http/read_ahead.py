@@ -4,7 +4,7 @@ Each fetch of a file comes through its `ReadAhead`.  One that begins where the l
 makes a *run*; from the second on, one request for the rest of the file is made and its
 response is read as the reader goes on, held back by flow control while nobody reads.
 Where a cache decides what is fetched, the request ends a little after that, since all
-that a system buffers of a response is sent in vain if the reader stops.
+that a system buffers of a response is wasted if the reader stops.
 Any other fetch asks for what is wanted and little more.  A stream that was given up
 early makes the next one start later.
 

@@ -120,7 +120,7 @@ class Upload:
     def seek(self, place: int, whence: int = 0) -> int:
         """To where the upload begins; the length is not given, as it is sent in chunks."""
         if whence or place != self._start:
-            raise OSError("an upload can only be begun anew")
+            raise OSError("an upload can only be restarted from its beginning")
         return self._local.seek(place)
 
 

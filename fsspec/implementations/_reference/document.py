@@ -38,12 +38,12 @@ def decoded(blob: bytes, name: str) -> dict[str, Any]:
     try:
         document = json.loads(blob)
     except RecursionError as error:
-        raise ValueError(f"{redact_url(name)} is no file of references, it is nested too deeply") from error
+        raise ValueError(f"{redact_url(name)} is not a file of references, it is nested too deep") from error
     except ValueError as error:
-        raise ValueError(f"{redact_url(name)} is no file of references, it is not JSON: {error}") from error
+        raise ValueError(f"{redact_url(name)} is not JSON, as references are: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(
-            f"{redact_url(name)} is no file of references: it holds a JSON {type(document).__name__}"
+            f"{redact_url(name)} is not a file of references: it holds a JSON {type(document).__name__}"
         )
     return document
 
@@ -169,7 +169,7 @@ def _positions(what: str, dimensions: Mapping[str, Any]) -> Iterator[dict[str, A
         try:
             axes.append(range(axis.get("start", 0), axis["stop"], axis.get("step", 1)))
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{what}: the dimension {name!r} is no range of numbers: {error}") from error
+            raise ValueError(f"{what}: the dimension {name!r} is not a range of numbers: {error}") from error
     count = prod(max(0, -(-(a.stop - a.start) // a.step)) if isinstance(a, range) else len(a) for a in axes)
     if count > MOST_GENERATED:
         raise ValueError(

@@ -56,7 +56,7 @@ def load(
         path = fs._strip_protocol(url)
     # nothing lies below a URL with a query, a signed one for instance
     if not (path.endswith(_DOCUMENTS) or "://" in path and "?" in path) and compression is None:
-        with suppress(PermissionError):  # stores that do not let anybody list refuse what does not exist
+        with suppress(PermissionError):  # stores that forbid listing also refuse what does not exist
             if fs._fsspec_is_taken(f"{path.rstrip('/')}/.zmetadata"):
                 mapper = LazyReferenceMapper(path, fs, cache_size=cache_size)
                 mapper.setup()  # raises errors of its metadata now

@@ -434,7 +434,7 @@ class LazyReferenceMapper(MutableMapping[str, Any]):
             record, row = self._row_of(key)
         except KeyError:
             raise ValueError(
-                f"{key!r} is no chunk of an array at {redact_url(self.root)!r}; the .zarray of one has to be"
+                f"{key!r} is not a chunk of an array at {redact_url(self.root)!r}; its .zarray has to be"
                 " set first"
             ) from None
         parsed(key, value, None)  # what makes no sense is refused here

@@ -91,7 +91,7 @@ class ClientLink(OwnedLink):
         self.check_owner()
         fs = self._filesystem()
         if fs is None:
-            raise ConnectionError(f"there is no filesystem any more to connect to {self.name}")
+            raise ConnectionError(f"the filesystem that would connect to {self.name} no longer exists")
         fs._connect()
 
     def get(self, name: str) -> Any:

@@ -349,7 +349,7 @@ def test_a_table_that_was_written_elsewhere_is_changed_there(root, tmp_path, tar
 @pytest.mark.parametrize(
     "key, value, words",
     [
-        ("x/9.0", b"", "'x/9.0'.*no chunk"),
+        ("x/9.0", b"", "'x/9.0'.*not a chunk"),
         ("new/0.0", b"", "'new/0.0'.*\\.zarray"),
         ("x/0.0", 5, "x/0.0"),
         ("x/0.0", [None, 0, 1], "x/0.0"),
