@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
-from fsspec._fork import readiness, signals
+from fsspec._fork import hookless, readiness, signals
 
 FORK_AVAILABLE: bool = hasattr(os, "register_at_fork")
 """Whether this platform can fork."""
@@ -130,6 +130,8 @@ forking: int = 0
 """The thread that is between the hooks before a fork and those after it, 0 for none."""
 
 _forks: dict[int, int] = {}  # by thread: how many it is making, one within a hook of the other
+_within_fork: set[int] = set()  # threads that are in os.fork, whose hooks of the child will run
+_renewing = False  # in a child of a C library: whether `hookless` is running the hooks
 
 early = False
 """Whether a hook of the program's used something in a child before others, as those of logging, have run."""
@@ -323,13 +325,20 @@ def check() -> None:
 
 
 def _catch_up() -> None:
-    global early
+    global early, _renewing
     if _catching._is_owned():  # type: ignore[attr-defined]  # a hook uses something
         return
+    if os.getpid() != pid and not _renewing and get_ident() not in _within_fork:
+        _renewing = True
+        pause_collection()
+        try:
+            hookless.renew_interpreter()
+        finally:
+            _renewing = False
     held = _catching.acquire(True, 5 * EXIT_WAIT)  # bounded: the holder may be waiting for this thread
     try:
         if os.getpid() != pid or (held and not ready[0]):
-            early = bool(forking)
+            early = bool(forking or _renewing)
             _advance()
             resume_collection() if early else _hooks_done()
     finally:
@@ -419,6 +428,7 @@ def _note_fork() -> None:
 
 def _in_parent() -> None:
     me = get_ident()
+    _within_fork.discard(me)
     if me in _parent_hooks_ran:
         _parent_hooks_ran.discard(me)
         return
@@ -537,6 +547,7 @@ def _begin_generation() -> None:
         slot.clear()
     deferred.clear()
     _forks.clear()
+    _within_fork.clear()
     _before_hooks_ran.clear()
     _parent_hooks_ran.clear()
     pause_collection()
@@ -583,6 +594,7 @@ def _in_child() -> None:
 def _first() -> None:
     global _advanced
     _advanced = False
+    _within_fork.add(get_ident())
 
 
 if FORK_AVAILABLE:

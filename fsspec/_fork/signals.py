@@ -80,20 +80,28 @@ def start(thread: threading.Thread) -> None:
     If gevent makes it a greenlet of this thread, nothing stays blocked.
     Raises RuntimeError: there can be no more threads.
     """
+    call_blocked(thread.start, _blocked)
+
+
+def call_blocked(func: Callable[[], object], noted: set[int]) -> None:
+    """Call ``func`` with those signals blocked that end a process: they are received after it.
+
+    Those that were not blocked before are added to ``noted`` first.
+    """
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
-        thread.start()
+        func()
         return
     names = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGALRM", "SIGUSR1", "SIGUSR2")
     kept = {getattr(signal, name) for name in names}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    added = kept.difference(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, kept)
-        _blocked.update(kept.difference(before))
-        thread.start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, added)
+        noted.update(added)
+        func()
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, added)
 
 
 def mark() -> None:

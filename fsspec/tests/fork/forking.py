@@ -119,7 +119,7 @@ def by_c(body: Body) -> Report:
     import ctypes
 
     libc = ctypes.PyDLL(None)
-    time.sleep(0.5)  # no thread may want the interpreter's own lock now: nobody renews that in the child
+    time.sleep(0.5)  # no thread may ask for the interpreter's own lock now: the child could hang at once
     channel, begun = Channel(), time.monotonic()
     pid = libc.fork()
     if pid:
