@@ -18,7 +18,7 @@ WAITING = """
             pass
 
     def forked_by_c(body):
-        "As the parent's thread waits for the lock; not so long that it asks for it, which nothing helps with."
+        "As the parent's thread waits for the lock, but has not yet asked for it, which nothing helps with."
         sys.setswitchinterval(100)
         def fork():
             libc.usleep(150_000)
@@ -95,7 +95,7 @@ def test_a_child_of_a_c_library_ends_without_the_threads_of_its_parent():
 @pytest.mark.parametrize("by_c", [False, True], ids=["os.fork", "C"])
 @pytest.mark.parametrize("used", ["first", "in a hook"])
 def test_hooks_of_the_program_run_once_in_a_child_and_may_use_filesystems(by_c, used):
-    """Also those that were registered before ours, where a call of the child's is the first that sees the fork."""
+    """Also those that were registered before ours, and where a call of the child's first notices the fork."""
     run(
         START
         + "    import os\n    ran = []\n    during = []\n"
