@@ -37,6 +37,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
+from fsspec._error_notes import FULL
 from fsspec._files.replacing import file_state, name_target, write_all
 from fsspec._fork import hooks
 from fsspec.implementations._cached.folder_lock import locked_folder
@@ -153,6 +154,15 @@ class CacheMetadata:
         if self._changed_details and os.path.isdir(self._storage[-1]):
             with self.alone():
                 self._save_changes()
+
+    def _save_if_room(self) -> None:
+        """As `save`. On a full disk what has changed is kept for the next time: there is room once the files
+        of the dropped entries are removed."""
+        try:
+            self.save()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
 
     def _save_changes(self) -> None:
         self._refresh_table(len(self._storage) - 1)
@@ -340,7 +350,7 @@ class CacheMetadata:
         fn = self.location(path)
         if fn is not None:
             self.drop(path)
-            self.save()
+            self._save_if_room()
             return fn
         found = self.check_file(path, None)
         if found:
@@ -365,7 +375,7 @@ class CacheMetadata:
         fns = [os.path.join(self._storage[-1], table[path]["fn"]) for path in old]
         for path in old:
             self._drop_key(path)
-        self.save()
+        self._save_if_room()
         return fns, not self.cached_files[-1]
 
     # copies in blocks -------------------------------------------------------------

@@ -127,6 +127,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     protocol: ClassVar[str | tuple[str, ...]] = _PROTOCOLS
     session: CheckedAttribute[Any] = CheckedAttribute()
     _fork_sensitive = True
+    _answers_tell_versions = True  # and are compared, see _http.answers
 
     def __init__(
         self,
@@ -346,8 +347,7 @@ class HTTPFileSystem(HTTPBase, AbstractFileSystem):
     def _fsspec_info_and_type(self, url: str, kwargs: Options) -> tuple[dict[str, Any], str | None]:
         """What `info` gives, and the media type, which it leaves out, as upstream."""
         info = self._info_of(url, kwargs)
-        for name in ("Last-Modified", "partial"):
-            info.pop(name, None)
+        info.pop("partial", None)
         return info, info.pop("mimetype", None)
 
     def _info_of(self, url: str, kwargs: Options, trusts_zero: bool = False) -> dict[str, Any]:

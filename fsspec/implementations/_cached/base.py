@@ -401,6 +401,7 @@ class Cache(ChainedFileSystem):
         self._check_cache()
         for fn in self._metadata.clear_expired(age)[0]:
             remove(fn)
+        self._metadata._save_if_room()  # there may have been none before
         self._cache_folders.remove_older(0, parts=True)
 
     def stats(self) -> dict[str, Any]:
@@ -458,6 +459,7 @@ class Cache(ChainedFileSystem):
         fn = self._metadata.pop_file(self._strip_protocol(path))
         if fn is not None:
             remove(fn)
+            self._metadata._save_if_room()  # there may have been none before
 
     def _drop_copies(self, given: list[Any]) -> None:
         """Drop the copies of changed paths and of all that is below them."""

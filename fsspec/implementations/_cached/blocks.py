@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from fsspec._error_notes import FULL
 from fsspec._files.decoding import reading_layer
 from fsspec._files.open_file import get_compression
 from fsspec._loop.batching import get_batch_size, run_concurrently
@@ -25,7 +26,14 @@ from fsspec.compression import compr
 from fsspec.exceptions import BlocksizeMismatchError
 from fsspec.implementations._cached import shared_blocks
 from fsspec.implementations._cached.base import Cache, copies_in_table
-from fsspec.implementations._cached.files import BlockFile, LocalCopy, enter_blocks, etag_of, open_uncached
+from fsspec.implementations._cached.files import (
+    BlockFile,
+    LocalCopy,
+    enter_blocks,
+    etag_of,
+    logger,
+    open_uncached,
+)
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations.cache_metadata import is_whole
 from fsspec.spec import AbstractBufferedFile
@@ -159,11 +167,14 @@ class CachingFileSystem(Cache):
         if f is None:
             opened = open_uncached(self.fs, path, kwargs) if checks_file_version(self.fs) else None
             entry = self.fs.info(path) if opened is None else opened.details
-            if entry.get("size") is None and entry.get("type") != "directory":
-                unkept: IO[bytes] = self.fs.open(path, "rb", **kwargs)  # a file without a size has no blocks
+            if entry.get("size") is not None or entry.get("type") == "directory":
+                uid = self._version_uid(path, entry)
+                f = self._begin_blocks(path, entry, uid, block_size, kwargs, opened)
+            if f is None:  # a file without a size has no blocks; or the disk is full
+                if opened is not None:
+                    opened.close()
+                unkept: IO[bytes] = self.fs.open(path, "rb", **kwargs)
                 return unkept
-            uid = self._version_uid(path, entry)
-            f = self._begin_blocks(path, entry, uid, block_size, kwargs, opened)
         return f
 
     def _open_kept(
@@ -221,11 +232,28 @@ class CachingFileSystem(Cache):
         block_size: int | None,
         kwargs: Options,
         opened: Any = None,
-    ) -> LocalCopy | BlockFile:
-        """Open a file that has no copy yet. ``entry``, ``uid``: its entry and version on the target.
-        ``opened``: the file on the target, if it is open already."""
+    ) -> LocalCopy | BlockFile | None:
+        """Open a file that has no copy yet; None, with a warning, if the disk is full. ``entry``, ``uid``:
+        its entry and version on the target. ``opened``: the file on the target, if it is open already."""
         if entry.get("type") == "directory":
             raise folder_error(path)
+        try:
+            return self._open_new(path, entry, uid, block_size, kwargs, opened)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning("%s is read and cannot be kept: %s", redact_url(path), error)
+            return None
+
+    def _open_new(
+        self,
+        path: str,
+        entry: dict[str, Any],
+        uid: str,
+        block_size: int | None,
+        kwargs: Options,
+        opened: Any,
+    ) -> LocalCopy | BlockFile:
         detail = {
             "original": path,
             "fn": self.hash_name(path),

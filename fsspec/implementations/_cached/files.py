@@ -22,7 +22,7 @@ from fsspec._fork.owned import Owned, is_mine, own
 from fsspec._overriding import replaced, supported
 from fsspec._paths.redaction import redact_text, redact_url
 from fsspec._plans.bulk import raise_first
-from fsspec._spec.contents import checks_file_version
+from fsspec._spec.contents import checks_file_version, filesystem_of_folder
 from fsspec.caching import MMapCache
 from fsspec.exceptions import FileChangedError
 from fsspec.implementations._cached.folders import finalize_in_workers
@@ -62,7 +62,9 @@ class BlockSource:
     ) -> None:
         self.fs = fs
         self.path = path
-        has_ranges = fs.async_impl or replaced(fs, "cat_file") or replaced(fs, "cat_ranges")
+        behind, self.key = _behind_folders(fs, path)
+        self._answers_tell = tells = getattr(behind, "_answers_tell_versions", False)
+        has_ranges = fs.async_impl or tells or replaced(fs, "cat_file") or replaced(fs, "cat_ranges")
         self.by_ranges = has_ranges and not kwargs and not checks_file_version(fs)
         """else from the file opened there, without a cache"""
         given = [] if opened is None else [opened]
@@ -71,28 +73,26 @@ class BlockSource:
             self._opened.get()
         self._on_stale = on_stale
         self.seen: dict[str, Version] = {}
-        """the version that the blocks belong to, if the target gives one"""
+        """the version that the blocks belong to, by `key`, if the target gives one"""
         self._nothing_kept = True
         self.unconfirmed = False
         """blocks were kept before, and answers of the target do not give their version"""
 
     def set_version(self, version: Version, kept: bool) -> None:
         """Set the version that all blocks must have. ``kept``: whether the cache has blocks of it."""
-        self.seen[self.path] = version
+        self.seen[self.key] = version
         self._nothing_kept = not kept
         self.unconfirmed = kept and self.tells_nothing() and not checks_file_version(self.fs)
 
     def tells_nothing(self) -> bool:
         """Whether responses to range requests carry no version, so that ``info`` is needed."""
-        known = self.seen.get(self.path)
-        return (
-            known is not None and bool(known.etag) and not getattr(self.fs, "_answers_tell_versions", False)
-        )
+        known = self.seen.get(self.key)
+        return known is not None and bool(known.etag) and not self._answers_tell
 
     def confirm(self, entry: dict[str, Any]) -> None:
         """Compare the version of the blocks with that of a new entry. Raises FileChangedError: they
         differ."""
-        known = self.seen[self.path]
+        known = self.seen[self.key]
         try:
             known.updated(self.path, Version(etag_of(entry), known.modified, entry.get("size")))
         except FileChangedError:
@@ -112,7 +112,7 @@ class BlockSource:
 
     def is_short(self, ranges: list[tuple[int, int]], found: list[bytes]) -> bool:
         """Whether a response was too short, and the version can be checked by another request."""
-        return self.path in self.seen and any(len(d) < end - start for (start, end), d in zip(ranges, found))
+        return self.key in self.seen and any(len(d) < end - start for (start, end), d in zip(ranges, found))
 
     def fetch_ranges(self, ranges: list[tuple[int, int]]) -> list[bytes]:
         if self.unconfirmed:
@@ -163,13 +163,22 @@ class BlockSource:
         return opened
 
     def _fits(self, opened: AbstractBufferedFile) -> bool:
-        known, entry = self.seen[self.path], opened.details
+        known, entry = self.seen[self.key], opened.details
         return (etag_of(entry), entry.get("size")) == (known.etag, known.size)
 
     def close(self) -> None:
         opened = self._opened.release()
         if opened is not None:
             opened.close()
+
+
+def _behind_folders(fs: AbstractFileSystem, path: str) -> tuple[Any, str]:
+    """The filesystem in which the folders of ``dir`` lie, and what a path is called there."""
+    behind: Any = filesystem_of_folder(fs)
+    inner: Any = fs
+    while inner is not behind:
+        inner, path = inner.fs, inner._join(path)
+    return behind, path
 
 
 def open_uncached(fs: AbstractFileSystem, path: str, kwargs: Options) -> AbstractBufferedFile:
@@ -227,8 +236,8 @@ class FolderBlocks(MMapCache):
         file._at_end.detach()
         file._begin_entering()
         source = file._source
-        if source.path in source.seen:
-            source.set_version(source.seen[source.path], kept=bool(self.blocks))
+        if source.key in source.seen:
+            source.set_version(source.seen[source.key], kept=bool(self.blocks))
 
 
 class BlockFile(AbstractBufferedFile):
@@ -310,7 +319,7 @@ def enter_blocks(table: CacheMetadata, path: str, cache: MMapCache, known: int =
         try:
             table.enter_blocks(path, cache)
         except OSError:
-            logger.debug("the blocks of %r cannot be entered in the table of the cache", path, exc_info=True)
+            logger.debug("the blocks of %s are not entered in the cache", redact_url(path), exc_info=True)
 
 
 class LocalCopy(io.BufferedReader):

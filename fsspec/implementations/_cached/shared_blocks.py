@@ -18,6 +18,7 @@ from fsspec._files.open_file import get_compression
 from fsspec._fork.owned import is_mine, own
 from fsspec._loop.driving import drive_awaiting
 from fsspec._overriding import supported
+from fsspec._paths.redaction import redact_url
 from fsspec._plans.bulk import raise_first
 from fsspec.compression import compr
 from fsspec.implementations._cached.files import BlockFile, logger
@@ -118,9 +119,11 @@ class SharedBlocks:
                     return await self._whole()
                 if self._file is None:
                     entry = await self.cfs.fs._info(self.path)
-                    if entry.get("size") is None and entry.get("type") != "directory":
+                    if entry.get("size") is not None or entry.get("type") == "directory":
+                        uid = await self._uid(entry)
+                        self._file = self.cfs._begin_blocks(self.path, entry, uid, None, {})
+                    if self._file is None:  # it has no blocks, or the disk is full
                         return cast("bytes", await self.cfs.fs._cat_file(self.path, start=start, end=end))
-                    self._file = self.cfs._begin_blocks(self.path, entry, await self._uid(entry), None, {})
             if isinstance(self._file, BlockFile):
                 self.cfs._note_use(self._file.cache_location)
         file = self._file
@@ -155,14 +158,14 @@ class SharedBlocks:
         uid = await self._uid(None) if cfs.check_files else None
         data: bytes = await cfs.fs._cat_file(self.path)
         fn = os.path.join(cfs.storage[-1], cfs.hash_name(self.path))
-        cfs._mkcache()
         part = cfs._cache_folders.part(fn)
         try:
+            cfs._mkcache()
             with open(part, "xb") as f:
                 f.write(data)
         except OSError:
             remove(part)
-            logger.warning("%r was read and cannot be kept", self.path, exc_info=True)
+            logger.warning("%s was read and cannot be kept", redact_url(self.path), exc_info=True)
         else:
             detail = {"fn": cfs.hash_name(self.path), "blocks": True, "time": time.time(), "uid": uid}
             size = {"size": len(data), "blocksize": AbstractBufferedFile.DEFAULT_BLOCK_SIZE}

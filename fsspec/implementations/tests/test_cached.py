@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import pickle
+from contextlib import contextmanager
 
 import pytest
 
@@ -117,13 +118,53 @@ def test_a_broken_download_leaves_nothing(tmp_path):
     assert c.cat("r/big") == FILES["r/big"]
 
 
+@contextmanager
+def full_disk(size):
+    """Within it no file can be written that is longer than ``size`` bytes."""
+    resource = pytest.importorskip("resource")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+@pytest.mark.parametrize("size", [0, 5000], ids=["the table", "the blocks"])
+@pytest.mark.parametrize("kind", [DictFileSystem, WritableDictFileSystem])
+def test_blocks_that_a_full_disk_does_not_take_are_read_from_the_target(kind, size, tmp_path, caplog):
+    target = kind(FILES)
+    c = make("blockcache", target, tmp_path)
+    with full_disk(size):
+        for path in ("r/big", "r/one"):
+            with c.open(path) as f:
+                assert f.read() == FILES[path] and f.seek(1) and f.read(3) == FILES[path][1:4]
+        assert c.cat_file("r/big", 10, 5010) == FILES["r/big"][10:5010] and c.cat("r/big") == FILES["r/big"]
+        assert c.cat_ranges(["r/big"], [3], [9]) == [FILES["r/big"][3:9]]
+        with pytest.raises(FileNotFoundError):
+            c.open("r/no")
+    assert "r/big is read and cannot be kept" in caplog.text
+    with c.open("r/big") as f:
+        assert f.read() == FILES["r/big"] and f.name in {os.path.join(c.storage[-1], n) for n in listed(c)}
+
+
+@pytest.mark.parametrize("kind", ["filecache", "blockcache"])
+def test_copies_are_removed_from_a_full_disk(kind, tmp_path):
+    paths = [path for path in FILES if not path.endswith("/")]
+    c = make(kind, DictFileSystem(FILES), tmp_path, expiry_time=1000)
+    assert len(paths) > 2 and len(c.cat(paths)) == len(paths)
+    with full_disk(0):
+        c.pop_from_cache(paths[0])
+        assert len(listed(c)) == len(paths) - 1
+        c.clear_expired_cache(1e-9)
+        assert listed(c) == []
+    assert c.cat(paths) == {path: FILES[path] for path in paths}
+
+
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     target = WritableDictFileSystem(FILES)
     c = make("simplecache", target, tmp_path)
-    resource = pytest.importorskip("resource")
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
-    try:
+    with full_disk(5000):
         with pytest.raises(OSError):
             c.cat("r/big")
         f = c.open("r/new", "wb")
@@ -133,8 +174,6 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
                 f.write(bytes(3000))
             f.close()
         f.discard()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert listed(c) == [] and "r/new" not in target.files
     assert c.cat("r/big") == FILES["r/big"]
 

@@ -266,16 +266,17 @@ def test_ranges_of_a_call_are_of_one_version(http_server, fs, url):
     assert fs.cat_ranges([big] * 2, [0, 5], [5, 9]) == [BIG[:5], BIG[5:9]]
 
 
+@pytest.mark.parametrize("in_folder", [False, True], ids=["", "dir"])
 @pytest.mark.parametrize("changed", NEW)
 @pytest.mark.parametrize("again", [True, False], ids=["opened again", "open"])
-def test_blocks_on_disk_are_of_one_version(http_server, url, tmp_path, changed, again):
+def test_blocks_on_disk_are_of_one_version(http_server, fs, url, tmp_path, changed, again, in_folder):
     http_server.fault("/big", **OLD)
     big = url[:-1] + "big"
+    if in_folder:
+        big, fs = "big", fsspec.filesystem("dir", path=url[:-2], fs=fs, skip_instance_cache=True)
 
     def make():
-        return fsspec.filesystem(
-            "blockcache", target_protocol="http", cache_storage=str(tmp_path), skip_instance_cache=True
-        )
+        return fsspec.filesystem("blockcache", fs=fs, cache_storage=str(tmp_path), skip_instance_cache=True)
 
     cache = make()
     f = cache.open(big, block_size=2**16)
