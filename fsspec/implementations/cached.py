@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from fsspec._fork import hooks
 from fsspec._fork.written_files import close_layers
 from fsspec._overriding import default
-from fsspec._plans.globbing import has_magic
 from fsspec._public import publish
 from fsspec.implementations._cached.blocks import CachingFileSystem
 from fsspec.implementations._cached.files import LocalCopy, _reopened, logger
@@ -150,9 +149,8 @@ class SimpleCacheFileSystem(WholeFileCacheFileSystem):
         pass  # there is no table
 
     def _drop_copy(self, path: str) -> None:
-        if not has_magic(path):
-            with suppress(ValueError):  # of what can have no name, as the root, there is no copy
-                self._remove_copies(path)
+        with suppress(ValueError):  # of what can have no name, as the root, there is no copy
+            self._remove_copies(path)
 
     def _remove_copies(self, path: str) -> None:
         """Remove what is kept of a path in the folder that is written; not the part that a blockcache has."""

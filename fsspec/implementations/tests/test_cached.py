@@ -605,6 +605,17 @@ def test_what_is_below_a_folder_that_goes_is_dropped(kind, tmp_path):
     memory.rm("/below", recursive=True)
 
 
+@pytest.mark.parametrize("how", ["put_file", "cp_file", "mv"])
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_copy_of_a_file_called_like_a_pattern_is_dropped_as_it_changes(kind, how, tmp_path):
+    files, old, new = fsspec.filesystem("file"), str(tmp_path / "st*[1]?"), str(tmp_path / "new")
+    files.pipe({old: b"old", new: b"new"})
+    c = make(kind, files, tmp_path / "c")
+    assert c.cat_file(old) == b"old"
+    getattr(c, how)(new, old)
+    assert c.cat_file(old) == b"new"
+
+
 # awaiting ----------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", WHOLE)
 def test_a_cache_of_an_awaitable_target_is_awaited(kind, tmp_path):
