@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import Any, ClassVar
 
-from fsspec._paths.redaction import is_secret
+from fsspec._paths.redaction import is_secret, without_passwords
 from fsspec.archive import AbstractArchiveFileSystem, check_may_write, text_may_write
 from fsspec.registry import _import_class, get_filesystem_class, known_implementations
 from fsspec.spec import AbstractFileSystem
@@ -31,8 +31,8 @@ class FilesystemJSONEncoder(json.JSONEncoder):
     Attributes
     ----------
     include_password
-        whether options that are secrets by their name are written, those of filesystems within
-        one as well; see `fsspec._paths.redaction`.
+        whether options that are secrets by their name are written, and secrets within URLs, those of
+        filesystems within one as well; see `fsspec._paths.redaction`.
     """
 
     include_password: ClassVar[bool] = True
@@ -54,7 +54,9 @@ class FilesystemJSONEncoder(json.JSONEncoder):
                 for key, value in obj.items()
                 if self.include_password or not is_secret(key)
             }
-        if obj is None or isinstance(obj, (bool, int, float, str)):
+        if isinstance(obj, str):
+            return obj if self.include_password or "://" not in obj else without_passwords(obj)
+        if obj is None or isinstance(obj, (bool, int, float)):
             return obj
         if isinstance(obj, bytes):
             return list(obj)

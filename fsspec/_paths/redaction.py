@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 _SECRETS = frozenset(
     "auth authorization cookie cookies credential credentials header headers key pass passphrase passwd"
-    " password pkey pwd sas secret tok token".split()
+    " password pkey pwd sas secret sig signature tok token".split()
 )
 _NAMES = frozenset({"connection_string"})
 _MAY_BE_SECRET = re.compile(
@@ -91,12 +91,23 @@ def _redact_queries(text: str) -> str:
     return _QUERY_WORD.sub(r"\1...", _QUERY_VALUES.sub(r"\1...", text))
 
 
+_PASSWORD = re.compile(r"""(://[^/?#\s:@]*):[^/?#\s]*@""")
+_QUERY_PAIR = re.compile(r"([?&;])([^=&;#\s]*)=[^&;#\s:]+")
+
+
+def without_passwords(url: str) -> str:
+    """A URL, or a chain of them, as an option that is stored without secrets: it has no password, and no
+    values of what its query names like a secret (``sig``, ``X-Amz-Signature``, ``token``)."""
+    url = _PASSWORD.sub(r"\1@", url)
+    return _QUERY_PAIR.sub(lambda pair: f"{pair[1]}{pair[2]}=" if is_secret(pair[2]) else pair[0], url)
+
+
 _ADDRESS = re.compile(r"https?://[^@?]*")
 
 
 def redact_values(text: str, options: object) -> str:
     """``text`` without what the options hold, addresses apart, or in URLs passwords and values of queries."""
-    text = re.sub(r"(://[^/?#@\s:]*):[^/?#\s]*@", r"\1:***@", _redact_queries(text))
+    text = _PASSWORD.sub(r"\1:***@", _redact_queries(text))
     if isinstance(options, dict):
         options = list(options.values())
     if isinstance(options, (list, tuple)):

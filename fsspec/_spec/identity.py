@@ -158,8 +158,8 @@ class Identity:
         ----------
         include_password
             whether secrets are kept: options that are named as such (``password``, ``token``,
-            ``account_key``, ``headers`` and the like), also within others. A positional
-            argument of such a name becomes None.
+            ``account_key``, ``headers`` and the like), also within others, and the passwords and
+            signatures of URLs. A positional argument of such a name becomes None.
 
         Raises
         ------

@@ -130,6 +130,22 @@ def test_all_secrets_can_be_left_out():
     assert AbstractFileSystem.from_json(fs.to_json()) is fs
 
 
+def test_secrets_within_urls_can_be_left_out():
+    options = {
+        "proxy": "http://me:hunter2@proxy:3128/",
+        "targets": ["s3://b/k::http://me:hunter2@h/a?versionId=5&X-Amz-Signature=hunter2&sig=hunter2#part"],
+        "plain": "https://h/a?page=2&size=3",
+    }
+    fs = fsspec.filesystem("memory", **options)
+    back = AbstractFileSystem.from_json(fs.to_json(include_password=False))
+    assert back.storage_options == {
+        "proxy": "http://me@proxy:3128/",
+        "targets": ["s3://b/k::http://me@h/a?versionId=5&X-Amz-Signature=&sig=#part"],
+        "plain": "https://h/a?page=2&size=3",
+    }
+    assert AbstractFileSystem.from_json(fs.to_json()) is fs
+
+
 def test_positional_secrets_can_be_left_out():
     class Named(fsspec.get_filesystem_class("memory")):
         def __init__(self, host, password, *more, **options):
