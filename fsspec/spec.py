@@ -40,7 +40,7 @@ from fsspec._fork.written_files import Text, codec_layer
 from fsspec._overriding import default, is_default, mark_built_in, supported
 from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
-from fsspec._paths.types import Entry, Errors, Options
+from fsspec._paths.types import Entry, Options
 from fsspec._paths.urls import protocols_of
 from fsspec._public import claim, publish
 from fsspec._spec.aliases import Aliases
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fsspec._files.open_file import BinaryMode, TextMode
-    from fsspec.mapping import FSMap
 
     logger: logging.Logger
 
@@ -589,31 +588,6 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
         raise TypeError(
             f"{type(self).__name__}._open is a coroutine function, which needs an AsyncFileSystem"
         )
-
-    # other views ------------------------------------------------------------------
-    def get_mapper(
-        self,
-        root: str = "",
-        check: bool = False,
-        create: bool = False,
-        missing_exceptions: Errors | None = None,
-    ) -> FSMap:
-        """The files below a path as a mutable mapping from relative path to bytes.
-
-        Parameters
-        ----------
-        root
-            the path
-        check
-            try whether it can be written
-        create
-            make it if it does not exist
-        missing_exceptions
-            the errors that mean a key is missing
-        """
-        from fsspec.mapping import FSMap
-
-        return FSMap(root, self, check=check, create=create, missing_exceptions=missing_exceptions)
 
 
 for _part in AbstractFileSystem.__mro__:  # those that are not subclasses have not been marked

@@ -24,13 +24,7 @@ import io
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from fsspec._files.lacking import (
-    is_asked_by_itself,
-    lacking,
-    no_entry,
-    refuse_endless,
-    refuse_loss,
-)
+from fsspec._files.lacking import is_asked_by_itself, lacking, no_entry, refuse_endless, refuse_loss
 from fsspec._files.uploading import (
     GivenUp,
     check_writable,
@@ -48,7 +42,7 @@ from fsspec._fork.variants import assign
 from fsspec._fork.written_files import inherited
 from fsspec._loop.driving import drive
 from fsspec._overriding import default
-from fsspec._paths.ranges import as_block_size
+from fsspec._paths.ranges import as_block_size, read_until
 from fsspec._paths.redaction import redact_url
 from fsspec.caching import BaseCache, make_cache
 from fsspec.exceptions import ForkError
@@ -395,12 +389,12 @@ class AbstractBufferedFile(io.IOBase):
             how many bytes to read at a time while looking for it, by default a block.
         """
         if getattr(type(self), "read", None) not in _THROUGH_CACHE:
-            return _read_until(self, char, blocks)
+            return read_until(self, char, blocks or self.blocksize)
         self._fsspec_check_readable()
         cache = getattr(self, "cache", None)
         held = cache._held_from(self.loc) if isinstance(cache, BaseCache) else None
         if held is None:
-            return _read_until(self, char, blocks)
+            return read_until(self, char, blocks or self.blocksize)
         block, at, stop = held
         found = block.find(char, at, stop)
         if found >= 0:
@@ -408,7 +402,7 @@ class AbstractBufferedFile(io.IOBase):
             self.loc += len(out)
             return out
         self.loc += stop - at
-        return _read_until(self, char, blocks, block[at:stop])
+        return read_until(self, char, blocks or self.blocksize, block[at:stop])
 
     def readline(self, size: int | None = -1) -> bytes:
         """The next line with its end, at most ``size`` bytes of it; empty at the end of the file."""
@@ -574,28 +568,6 @@ class AbstractBufferedFile(io.IOBase):
 
 _THROUGH_CACHE = {AbstractBufferedFile.read}
 """The ``read`` methods that read at ``loc`` through ``cache``; others may read from elsewhere."""
-
-
-def _read_until(file: AbstractBufferedFile, char: bytes, blocks: int | None, before: bytes = b"") -> bytes:
-    """`AbstractBufferedFile.readuntil` by ``read`` and ``seek`` alone; ``before`` was read already."""
-    begin, step = file.tell() - len(before), blocks or file.blocksize
-    text: bytes | bytearray = before
-    while True:
-        part = file.read(step)
-        searched = max(0, len(text) - len(char) + 1)
-        if text:
-            text = bytearray(text) if type(text) is bytes else text
-            text += part
-        else:
-            text = part  # no copy to search
-        found = text.find(char, searched)
-        if found >= 0:
-            end = found + len(char)
-            if end < len(text):
-                file.seek(begin + end)
-            return bytes(text[:end])
-        if not part:
-            return bytes(text)
 
 
 def through_cache(read: _Read) -> _Read:

@@ -11,7 +11,7 @@ from fsspec._paths.paths import path_texts, type_name
 from fsspec._paths.redaction import redact_url
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import Offsets, StrPath, T
+    from fsspec._paths.types import Offsets, SeekableReader, StrPath, T
 
 
 DEFAULT_BLOCK_SIZE: int = 5 * 2**20
@@ -251,6 +251,29 @@ def seek_delimiter(file: IO[bytes], delimiter: bytes, blocksize: int) -> bool:
             return True
         kept = seen[len(seen) - len(delimiter) + 1 :] if len(delimiter) > 1 else b""
     return False
+
+
+def read_until(file: SeekableReader, char: bytes, step: int, before: bytes = b"") -> bytes:
+    """The bytes up to and including ``char``, or to the end, by reads of ``step`` bytes; the position is
+    moved to just after them. ``before``: what was read from the file already."""
+    begin = file.tell() - len(before)
+    text: bytes | bytearray = before
+    while True:
+        part = file.read(step)
+        searched = max(0, len(text) - len(char) + 1)
+        if text:
+            text = bytearray(text) if type(text) is bytes else text
+            text += part
+        else:
+            text = part  # no copy to search
+        found = text.find(char, searched)
+        if found >= 0:
+            end = found + len(char)
+            if end < len(text):
+                file.seek(begin + end)
+            return bytes(text[:end])
+        if not part:
+            return bytes(text)
 
 
 def read_block(

@@ -86,6 +86,14 @@ class BinaryReader(Protocol):
     def read(self, size: int = ..., /) -> bytes: ...
 
 
+class SeekableReader(BinaryReader, Protocol):
+    """What bytes can be read from, at any position."""
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
 class BinaryWriter(Protocol):
     """What bytes can be written to; it returns how many it took, if it knows."""
 

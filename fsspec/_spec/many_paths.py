@@ -7,7 +7,7 @@ may override any of them, and the others then use that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fsspec._overriding import default
 from fsspec._paths.ranges import per_path
@@ -18,7 +18,9 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    from fsspec._paths.types import Depth, Offsets, Progress, StrPaths, T
+    from fsspec._paths.types import Depth, Errors, Offsets, Progress, StrPaths, T
+    from fsspec.mapping import FSMap
+    from fsspec.spec import AbstractFileSystem
 
 
 class ManyPaths(Contents):
@@ -457,3 +459,28 @@ class ManyPaths(Contents):
             if nothing matches
         """
         drive(self, bulk.rm(self, path, recursive, maxdepth, {}, None))
+
+    def get_mapper(
+        self,
+        root: str = "",
+        check: bool = False,
+        create: bool = False,
+        missing_exceptions: Errors | None = None,
+    ) -> FSMap:
+        """The files below a path as a mutable mapping from relative path to bytes.
+
+        Parameters
+        ----------
+        root
+            the path
+        check
+            try whether it can be written
+        create
+            make it if it does not exist
+        missing_exceptions
+            the errors that mean a key is missing
+        """
+        from fsspec.mapping import FSMap
+
+        fs = cast("AbstractFileSystem", self)
+        return FSMap(root, fs, check=check, create=create, missing_exceptions=missing_exceptions)

@@ -20,14 +20,11 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 import aiohttp
 import yarl
 
-from fsspec._fork import hooks
-from fsspec._fork.owned import finalize
-from fsspec._loop.forking import note_foreign
 from fsspec._overriding import default, is_from_here, unlike_base
 from fsspec._paths.redaction import redact_url
 from fsspec._plans.listing import check_depth
 from fsspec._public import publish
-from fsspec.asyn import AsyncFileSystem, drive, get_loop, sync
+from fsspec.asyn import drive, get_loop, sync
 from fsspec.callbacks import DEFAULT_CALLBACK, for_file
 from fsspec.implementations._http import answers, one_request, parsing, responses, transfers
 from fsspec.implementations._http.base import HTTPBase
@@ -37,7 +34,6 @@ from fsspec.implementations._http.logs import logger
 from fsspec.implementations._http.options import (
     UnknownOptionError,
     as_file_error,
-    check_options,
     request_options,
 )
 from fsspec.implementations._http.parsing import ex, ex2, has_magic, magic_check, url_given
@@ -57,15 +53,13 @@ from fsspec.implementations._http.responses import (
     headers_of,
 )
 from fsspec.implementations._http.retrying import Retries, given_number
-from fsspec.implementations._http.sending import Sender, close_session, get_client
+from fsspec.implementations._http.sending import Sender
+from fsspec.implementations._http.sessions import SessionOwner, get_client
 from fsspec.implementations._http.transfers import CHUNK
 from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import tokenize
 
 if TYPE_CHECKING:
-    from aiohttp.abc import AbstractCookieJar
-    from multidict import CIMultiDict
-
     from fsspec._paths.types import Depth, Found, Options, PathOrPaths, Progress, StrPath
 
 
@@ -108,7 +102,7 @@ def file_size(
     return sync(get_loop(), _file_size, url, session, *args, **kwargs)
 
 
-class HTTPFileSystem(HTTPBase, AsyncFileSystem):
+class HTTPFileSystem(HTTPBase, SessionOwner):
     """Files of web servers, by GET and HEAD; uploads by PUT and POST.
 
     A page can be listed for the links on it that lead below it.
@@ -186,6 +180,7 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if not callable(get_client):
             raise TypeError(f"get_client is a function that makes a session, not {type(get_client).__name__}")
         self.get_client = get_client
+        self._begin_without_sessions()
         repeat = Retries.given(retries, retry_wait, retry_statuses)
         how = repeat, self._traffic_counts, answers.ignored_headers(validators), type(self)
         # credentials of a session of our making go with the requests, so that no other host gets them
@@ -197,106 +192,12 @@ class HTTPFileSystem(HTTPBase, AsyncFileSystem):
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency is {max_concurrency}, but one connection is needed to read")
         self.max_concurrency = max_concurrency
-        self._parent_login: tuple[AbstractCookieJar, CIMultiDict[str]] | None = None
-        self._session: aiohttp.ClientSession | None = None
-        self._session_loop: asyncio.AbstractEventLoop | None = None
-        self._end_session: Callable[[], Any] | None = None
-        self._sessions_elsewhere: dict[
-            asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, Callable[[], Any]]
-        ] = {}
         self._open_streams: weakref.WeakSet[BodyStream] = weakref.WeakSet()
 
     @property
     def fsid(self) -> str:
         """``"http"``."""
         return "http"
-
-    # the session ------------------------------------------------------------------
-    def _revive(self, before: dict[str, Any]) -> None:
-        super()._revive(before)
-        inherited = before.get("_session")
-        self._parent_login = before.get("_parent_login")
-        if isinstance(inherited, aiohttp.ClientSession):  # the program may have logged in
-            self._parent_login = inherited.cookie_jar, inherited.headers.copy()
-        if self._parent_login is not None and self.get_client is _get_client:
-            self._session_options = {**self._session_options, "headers": self._parent_login[1]}
-
-    async def _make_session(self, loop: asyncio.AbstractEventLoop | None) -> aiohttp.ClientSession:
-        try:
-            made = await self.get_client(loop=loop, **self._session_options)
-        except TypeError as error:
-            if self.get_client is not _get_client:
-                raise
-            check_options(error, aiohttp.ClientSession, self._session_options, type(self))
-            raise
-        if self._parent_login is not None and isinstance(made, aiohttp.ClientSession):
-            jar, _ = self._parent_login
-            made._cookie_jar = jar  # whatever jar a ``get_client`` of the program's has made
-        return made
-
-    @property
-    def _at_once(self) -> int | None:
-        """How many requests of a batch are made at a time, at most: others would wait for a connection."""
-        connector = self._session.connector if self._session is not None else None
-        return connector.limit if connector is not None else None
-
-    async def set_session(self) -> aiohttp.ClientSession:
-        """The session of the running loop, made now if there is none or it was closed.
-
-        Returns
-        -------
-        aiohttp.ClientSession
-            closed with the instance; of one that was made with ``asynchronous=True`` by the program
-
-        Raises
-        ------
-        RuntimeError
-            if an instance made with ``asynchronous=True`` has a session on another loop
-        """
-        hooks.check()  # the first place that an awaited call comes to, should a C library have forked
-        session, on = self._session, self._session_loop
-        if session is not None and not session.closed and (on is None or not on.is_closed()):
-            if on is not None and on is not asyncio.get_running_loop():
-                if not self.asynchronous:
-                    return await self._session_elsewhere()
-                raise RuntimeError(
-                    f"the connections of this {type(self).__name__} belong to another event loop, where it "
-                    "was used first; to await it here make another instance on this loop, with "
-                    "asynchronous=True"
-                )
-            return session
-        made = await self._make_session(self.loop)
-        if self._session is not session:  # another task was faster
-            await made.close()
-            return await self.set_session()
-        if self._end_session is not None:  # of a loop that was closed
-            self._end_session()
-        elif session is not None:  # likewise: its end can no longer be awaited
-            self.close_session(None, session)
-        self._session = made
-        self._session_loop = asyncio.get_running_loop()
-        if not self.asynchronous:
-            self._end_session = finalize(self, self.close_session, self._session_loop, made)
-        return made
-
-    async def _session_elsewhere(self) -> aiohttp.ClientSession:
-        """A session for the running loop, if that of the instance belongs to another loop (zarr's, or
-        ours)."""
-        running = asyncio.get_running_loop()
-        for other in [loop for loop in self._sessions_elsewhere if loop.is_closed()]:
-            self._sessions_elsewhere.pop(other)[1]()
-        found = self._sessions_elsewhere.get(running)
-        if found is not None and not found[0].closed:
-            return found[0]
-        made = await self._make_session(running)
-        if self._sessions_elsewhere.get(running) is not found:  # another task was faster
-            await made.close()
-            return await self._session_elsewhere()
-        note_foreign(running)
-        self._sessions_elsewhere[running] = made, finalize(self, self.close_session, running, made)
-        return made
-
-    close_session = staticmethod(close_session)
 
     @classmethod
     def _strip_protocol(cls, path: PathOrPaths) -> PathOrPaths:

@@ -50,7 +50,7 @@ LATER = {
     ("_paths.urls", "registry"): "a protocol's own way to strip a path is that of its class",
     ("_plans.transfers", "registry"): "the local side of an upload is a filesystem as well",
     ("_spec.identity", "json"): "a filesystem as JSON: the API's form, asked of the filesystem",
-    ("spec", "mapping"): "fs.get_mapper",
+    ("_spec.many_paths", "mapping"): "fs.get_mapper",
     ("fork", "doctor"): "what a program requires at its start is diagnosed as for its user",
 }
 """Imports inside functions from layers below, and why they are there."""

@@ -1,4 +1,4 @@
-"""Requests by aiohttp: redirects, credentials and repetition; and how their session is made and closed.
+"""Requests by aiohttp: redirects, credentials and repetition.
 
 Redirects are followed here, not by aiohttp, so that
 
@@ -10,10 +10,8 @@ Redirects are followed here, not by aiohttp, so that
 from __future__ import annotations
 
 import asyncio
-import inspect
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,12 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import aiohttp
 import yarl
 
-from fsspec._fork import connecting
 from fsspec._loop.driving import drive_awaiting
 from fsspec._paths.redaction import redact_url
 from fsspec._spec.traffic import Traffic
-from fsspec.asyn import sync
-from fsspec.exceptions import FSTimeoutError
 from fsspec.implementations._http.answers import drops_upload
 from fsspec.implementations._http.logs import Request
 from fsspec.implementations._http.options import check_options
@@ -265,38 +260,3 @@ def _drop_headers(options: Options, names: Collection[str]) -> None:
     headers = options.get("headers")
     if headers:
         options["headers"] = {k: v for k, v in dict(headers).items() if k.lower() not in names}
-
-
-CLOSING = 1.0
-"""Seconds that closing a session may take."""
-_SOCKETS_CAN_BE_MADE = "socket_factory" in inspect.signature(aiohttp.TCPConnector).parameters  # from 3.12 on
-_closing: set[asyncio.Task[None]] = set()
-
-
-async def get_client(**kwargs: Any) -> aiohttp.ClientSession:
-    """A session on the running loop, with options of `aiohttp.ClientSession`."""
-    kwargs.pop("loop", None)  # it is the running one
-    if _SOCKETS_CAN_BE_MADE and kwargs.get("connector") is None and "ssl_shutdown_timeout" not in kwargs:
-        kwargs["connector"] = aiohttp.TCPConnector(socket_factory=connecting.create)
-    return aiohttp.ClientSession(**kwargs)
-
-
-def close_session(loop: asyncio.AbstractEventLoop | None, session: aiohttp.ClientSession) -> None:
-    """Close a session, within a bound of time, from wherever its instance came to its end."""
-    if session.closed:
-        return
-    if loop is not None and loop.is_running() and not loop.is_closed():
-        if asyncio._get_running_loop() is loop:
-            task = loop.create_task(session.close())
-            _closing.add(task)
-            task.add_done_callback(_closing.discard)
-            return
-        with suppress(RuntimeError):
-            with suppress(FSTimeoutError):  # on a busy loop it is closed when its turn comes
-                sync(loop, session.close, timeout=CLOSING)
-            return
-    # no loop to await on: the first step is what closes the connections
-    ending = session.close()
-    with suppress(StopIteration, RuntimeError):
-        ending.send(None)
-    ending.close()

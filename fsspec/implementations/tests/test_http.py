@@ -863,7 +863,7 @@ def test_client_of_the_user(url):
 
 
 def test_a_session_that_a_busy_loop_cannot_close_in_time_is_closed_when_its_turn_comes(url, monkeypatch):
-    monkeypatch.setattr("fsspec.implementations._http.sending.CLOSING", 0.01)
+    monkeypatch.setattr("fsspec.implementations._http.sessions.CLOSING", 0.01)
     fs = HTTPFileSystem(skip_instance_cache=True)
     fs.cat_file(url + "/small.txt")
     session, busy = fs._session, threading.Event()
