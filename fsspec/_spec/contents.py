@@ -22,6 +22,7 @@ from fsspec.utils import isfilelike, read_block
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from fsspec._paths.types import BinaryReader, BinaryWriter, Options, Progress, StrPath
 
@@ -369,7 +370,7 @@ class Contents:
                     written = target.write(data)
                     callback.relative_update(len(data) if written is None else written)
 
-    def _fsspec_open_upload(self, path: str, kwargs: Options) -> IO[Any]:
+    def _fsspec_open_upload(self, path: str, kwargs: Options) -> AbstractContextManager[IO[Any]]:
         """The file that `put_file` writes to."""
         return self.open(path, "wb", **kwargs)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime, timezone
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -23,7 +23,7 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import stringify_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from _typeshed import ReadableBuffer
 
@@ -339,6 +339,20 @@ class MemoryFileSystem(AbstractFileSystem):
                 raise FileNotFoundError(p)
             elif p and not (whole and self._tree_at().get(p)):
                 self.rmdir(p)
+
+    @contextmanager
+    def _uploaded(self, path: str) -> Iterator[MemoryFile]:
+        """A file that replaces what is there once all of it has come."""
+        f = MemoryFile(self, path)
+        yield f
+        f.commit()
+
+    def _fsspec_open_upload(self, path: str, kwargs: Options) -> AbstractContextManager[IO[Any]]:
+        if kwargs or self._intrans or not self._fsspec_opens_itself:
+            return super()._fsspec_open_upload(path, kwargs)
+        path = self._strip_protocol(path)
+        self._check_target(path)
+        return self._uploaded(path)
 
     # opening ----------------------------------------------------------------------
     @unless_patched

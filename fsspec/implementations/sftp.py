@@ -25,6 +25,7 @@ from fsspec.implementations._remote.writing import Handle, SeekableWriting, Upda
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from fsspec._paths.types import BinaryWriter, Options, Progress, StrPath, T
     from fsspec.implementations._remote.server import Send
@@ -259,7 +260,7 @@ class SFTPFileSystem(ServerFileSystem):
         with _Reader(self, path) as reader:
             yield reader.copy_to
 
-    def _fsspec_open_upload(self, path: str, kwargs: Options) -> IO[Any]:
+    def _fsspec_open_upload(self, path: str, kwargs: Options) -> AbstractContextManager[IO[Any]]:
         if kwargs or self._intrans or self._fsspec_opens_itself:
             return super()._fsspec_open_upload(path, kwargs)
         plain: Any = SFTPFile(self, self._strip_protocol(path), "wb")  # `get_file` asks no `_open` either

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from fsspec.callbacks import Callback
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from fsspec.tests.programs import run
 
@@ -23,6 +24,23 @@ def fs(m):
     m.pipe_file("/folder/ten", TEN)
     m.mkdir("/empty")
     return m
+
+
+def test_an_upload_that_fails_leaves_what_was_there(fs, tmp_path):
+    (tmp_path / "new").write_bytes(bytes(fs.blocksize + 1))
+
+    class Stops(Callback):
+        def relative_update(self, inc=1):
+            raise KeyboardInterrupt
+
+    for path in ("/folder/ten", "/folder/new"):
+        with pytest.raises(KeyboardInterrupt):
+            fs.put_file(tmp_path / "new", path, callback=Stops())
+    assert fs.find("/folder") == ["/folder/ten"] and fs.cat_file("/folder/ten") == TEN
+    fs.put_file(tmp_path / "new", "/folder/ten")
+    assert fs.cat_file("/folder/ten") == bytes(fs.blocksize + 1)
+    with pytest.raises(IsADirectoryError):
+        fs.put_file(tmp_path / "new", "/empty")
 
 
 def test_a_part_or_the_size_of_a_file_is_read_without_a_copy_of_all_of_it(fs):
