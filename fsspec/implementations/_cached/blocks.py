@@ -30,9 +30,9 @@ from fsspec.implementations._cached.files import (
     BlockFile,
     LocalCopy,
     enter_blocks,
-    etag_of,
     logger,
     open_uncached,
+    version_of,
 )
 from fsspec.implementations._cached.folders import remove
 from fsspec.implementations.cache_metadata import is_whole
@@ -207,7 +207,9 @@ class CachingFileSystem(Cache):
                 f"the copy of {redact_url(path)!r} has blocks of {detail['blocksize']} bytes, not of"
                 f" {block_size}: open it with that block_size, or call pop_from_cache for it first"
             )
-        return BlockFile(self, path, detail, fn, **kwargs)
+        f = BlockFile(self, path, detail, fn, **kwargs)
+        f._source.doubt()
+        return f
 
     def _usable_entry(self, path: str, uid: str | None = None) -> tuple[dict[str, Any], str] | None:
         """The entry and the local path of a whole copy, or of one that blocks can be added to."""
@@ -263,9 +265,9 @@ class CachingFileSystem(Cache):
             "size": entry["size"],
             "blocksize": block_size or _given_block_size(self.fs) or AbstractBufferedFile.DEFAULT_BLOCK_SIZE,
         }
-        tag, modified = etag_of(entry), entry.get("Last-Modified")
-        if tag or isinstance(modified, str):  # so that no blocks of another version are added
-            detail["version"] = [tag, modified if isinstance(modified, str) else None, entry["size"]]
+        version = version_of(entry)
+        if version.etag or version.modified:  # so that no blocks of another version are added
+            detail["version"] = list(version[:3])
         fn = os.path.join(self.storage[-1], detail["fn"])
         self._mkcache()
         os.makedirs(os.path.dirname(fn), exist_ok=True)

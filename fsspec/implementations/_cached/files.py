@@ -76,25 +76,31 @@ class BlockSource:
         """the version that the blocks belong to, by `key`, if the target gives one"""
         self._nothing_kept = True
         self.unconfirmed = False
-        """blocks were kept before, and answers of the target do not give their version"""
+        """the version is that of an earlier answer, and those to requests for blocks do not give it"""
 
     def set_version(self, version: Version, kept: bool) -> None:
         """Set the version that all blocks must have. ``kept``: whether the cache has blocks of it."""
         self.seen[self.key] = version
         self._nothing_kept = not kept
-        self.unconfirmed = kept and self.tells_nothing() and not checks_file_version(self.fs)
+        self.unconfirmed = False
+        if kept:
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Have the version compared with that of the target before the next fetch."""
+        self.unconfirmed = self.tells_nothing() and not checks_file_version(self.fs)
 
     def tells_nothing(self) -> bool:
         """Whether responses to range requests carry no version, so that ``info`` is needed."""
         known = self.seen.get(self.key)
-        return known is not None and bool(known.etag) and not self._answers_tell
+        return known is not None and bool(known.etag or known.modified) and not self._answers_tell
 
     def confirm(self, entry: dict[str, Any]) -> None:
         """Compare the version of the blocks with that of a new entry. Raises FileChangedError: they
         differ."""
         known = self.seen[self.key]
         try:
-            known.updated(self.path, Version(etag_of(entry), known.modified, entry.get("size")))
+            known.updated(self.path, version_of(entry))
         except FileChangedError:
             self.fs.invalidate_cache(self.path)  # its listings may be older than the response
             if self._nothing_kept:
@@ -191,6 +197,16 @@ def etag_of(entry: dict[str, Any]) -> str | None:
     """The ETag in an entry, under the key of s3fs, or that of gcsfs and adlfs."""
     tag = entry.get("ETag") or entry.get("etag")
     return tag if isinstance(tag, str) else None
+
+
+TIMES = ("Last-Modified", "mtime", "modificationTime")
+"""Keys of entries for the time of the last change: of HTTP, of files here and on most servers, of WebHDFS."""
+
+
+def version_of(entry: dict[str, Any]) -> Version:
+    """What an entry tells of the version of its file."""
+    found = next((entry[key] for key in TIMES if entry.get(key) is not None), None)
+    return Version(etag_of(entry), None if found is None else str(found), entry.get("size"))
 
 
 ENTER_EVERY = 10.0

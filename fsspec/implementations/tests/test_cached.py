@@ -861,18 +861,30 @@ def test_get_tells_nothing_and_download_what_the_target_does(kind, tmp_path):
 class _Tagged(Noted):
     """A target whose entries tell versions apart, and whose answers to ranges do not."""
 
+    tag = "ETag"
+
     def info(self, path, **kwargs):
         entry = super().info(path, **kwargs)
-        return {**entry, "ETag": str(hash(self.files.get(path)))}
+        return {**entry, self.tag: str(hash(self.files.get(path)))}
 
 
 class _AwaitableTagged(WritableDictFileSystem):
+    tag = "ETag"
+
     async def _info(self, path, **kwargs):
         entry = await super()._info(path, **kwargs)
-        return {**entry, "ETag": str(hash(self.files.get(path)))}
+        return {**entry, self.tag: str(hash(self.files.get(path)))}
 
 
-@pytest.mark.parametrize("kind", [_Tagged, _AwaitableTagged])
+class _Dated(_Tagged):
+    tag = "mtime"
+
+
+class _AwaitableDated(_AwaitableTagged):
+    tag = "mtime"
+
+
+@pytest.mark.parametrize("kind", [_Tagged, _AwaitableTagged, _Dated, _AwaitableDated])
 def test_blocks_of_another_version_are_not_added_to_those_kept(kind, tmp_path):
     target = kind(FILES)
     c = make("blockcache", target, tmp_path)
@@ -889,6 +901,29 @@ def test_blocks_of_another_version_are_not_added_to_those_kept(kind, tmp_path):
             asyncio.run(c._cat_file("r/big", 5000, 5010))
     c.pop_from_cache("r/big")
     assert c.cat_file("r/big") == target.files["r/big"]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda data: data + b"more", lambda data: data[:1], lambda data: data[::-1]]
+)
+@pytest.mark.parametrize("nothing_kept", [False, True])
+def test_blocks_of_a_file_that_was_rewritten_are_not_added_to_those_kept(change, nothing_kept, tmp_path):
+    files, path, data = fsspec.filesystem("file"), tmp_path / "f", FILES["r/big"]
+    path.write_bytes(data)
+    os.utime(path, (1, 1))
+    c = make("blockcache", files, tmp_path / "c")
+    with c.open(path, block_size=1000) as f:
+        assert nothing_kept or f.read(10) == data[:10]
+    path.write_bytes(change(data))
+    os.utime(path, (2, 2))
+    with c.open(path, block_size=1000) as f:
+        assert nothing_kept or f.read(10) == data[:10]  # what is kept is read without asking
+        f.seek(5000)
+        with pytest.raises(FileChangedError, match="pop_from_cache"):
+            f.read(10)
+    if not nothing_kept:
+        c.pop_from_cache(str(path))
+    assert c.cat_file(str(path)) == change(data)
 
 
 class _Remembering(_AwaitableTagged):
