@@ -3,6 +3,8 @@
 Workers take items from one iterator, as many workers as operations may run at a time; no task
 is made for an item.  The first worker does all items that never suspend.  When an item suspends,
 all other workers are started at once, in one iteration of the loop.
+Where an item fails, those that may run beside it begin all the same, and are cancelled where they
+suspend: what is done does not depend on which of them fails first.
 When `run_concurrently` returns or raises, its workers have ended.
 
 It runs on the loop that awaits it.
@@ -77,6 +79,7 @@ class _Workers:
         self.loop = asyncio.get_running_loop()
         self.workers: list[asyncio.Task[None]] = []
         self.busy = 0
+        self.one_by_one = True  # nothing has suspended yet
         self.over: asyncio.Future[None] = self.loop.create_future()
 
     def _start_worker(self, drawn: tuple[int, Any] | None = None) -> None:
@@ -91,14 +94,23 @@ class _Workers:
         if len(self.workers) == 1 != self.size:
             self._start_worker()
         elif len(self.workers) == 2:
+            self.one_by_one = False
             for drawn in islice(self.items, self.size - 2 if self.size > 0 else None):
+                self._start_worker(drawn)
+
+    def _begin_the_rest(self, position: int) -> None:
+        """Start workers for the items that would run beside one that failed, had each a worker from the start."""
+        if self.one_by_one:
+            beside = -(position + 1) % self.size if self.size > 0 else None
+            self.one_by_one = False
+            for drawn in islice(self.items, beside):
                 self._start_worker(drawn)
 
     async def work(self, drawn: tuple[int, Any] | None) -> None:
         start, others_started = self.start, len(self.workers) > 2
         try:
             for position, item in self.items if drawn is None else chain((drawn,), self.items):
-                if self.over.done():
+                if self.over.done() and (drawn is None or drawn[0] != position):
                     return  # another item failed; this one ended in spite of being cancelled
                 if not others_started:
                     others_started = True
@@ -108,6 +120,7 @@ class _Workers:
                 except Exception as error:  # put in its place, as requested
                     advise(error, getattr(item, "name", ""), getattr(item, "args", ()))
                     if not self.return_exceptions:
+                        self._begin_the_rest(position)
                         raise
                     result = error
                 self.results[position] = result
@@ -126,6 +139,9 @@ class _Workers:
         self._start_worker()
         try:
             await self.over
+        except Exception:
+            await asyncio.sleep(0)  # what was started begins
+            raise
         finally:
             left = [worker for worker in self.workers if not worker.done()]
             for worker in left:
@@ -146,7 +162,7 @@ async def run_concurrently(
 ) -> list[Any]:
     """The results of awaiting ``start(item)`` for each item, in order; ``size`` of them run at a time.
 
-    The first exception cancels the others and is raised when they have ended.
+    The first exception cancels the others, when each has begun, and is raised when they have ended.
 
     ``items``: iterated over as work proceeds.
     ``size``: -1 for no limit.

@@ -438,37 +438,45 @@ class LocalFileSystem(AbstractFileSystem):
         os.remove(self._strip_protocol(path))
 
     def rm(self, path: StrPaths, recursive: bool = False, maxdepth: Depth = None) -> None:
-        paths: list[str] = []
         texts = path_texts(path)
+        plan: list[tuple[str, bool]] = []
         for given in [texts] if isinstance(texts, str) else texts:
             stripped = self._strip_protocol(given)
-            is_pattern = has_magic(stripped) and not osp.lexists(stripped)
-            recursive = recursive and (maxdepth is None or not is_pattern)  # what lies deeper is to stay
-            paths += self._matches_in(stripped, recursive) if is_pattern else [stripped]
-        paths = list(dict.fromkeys(paths))
-        folders = {p for p in paths if self.isdir(p) and not self.islink(p)}
-        for p in folders:  # before anything is removed
-            if not recursive:
-                raise ValueError(
-                    f"{p!r} is a folder. Cannot delete directory, set recursive=True, and for patterns no"
-                    " maxdepth, to remove it with all that is in it"
-                )
-            if osp.abspath(p) == os.getcwd():
-                raise ValueError(f"Cannot delete current working directory {p!r}: it is that of this process")
-        for p in paths:
-            if p in folders:
+            if not has_magic(stripped) or osp.lexists(stripped):
+                plan.append((stripped, recursive))
+                continue
+            of_trees = recursive and maxdepth is None  # what lies deeper is to stay
+            taken = {p for p, _ in plan}
+            matches = [p for p in self._matches_in(stripped, of_trees) if p not in taken]
+            for p in matches:  # before anything is removed
+                self._is_tree_to_remove(p, of_trees)
+            plan += [(p, of_trees) for p in matches]
+        for p, of_trees in plan:
+            if self._is_tree_to_remove(p, of_trees):
                 shutil.rmtree(p)
             else:
                 os.remove(p)
 
+    def _is_tree_to_remove(self, path: str, recursive: bool) -> bool:
+        if not self.isdir(path) or self.islink(path):
+            return False
+        if not recursive:
+            raise ValueError(
+                f"{path!r} is a folder. Cannot delete directory, set recursive=True, and for patterns no"
+                " maxdepth, to remove it with all that is in it"
+            )
+        if osp.abspath(path) == os.getcwd():
+            raise ValueError(f"Cannot delete current working directory {path!r}: it is that of this process")
+        return True
+
     def _matches_in(self, pattern: str, recursive: bool) -> list[str]:
-        """What a pattern matches, without what goes together with a folder above it."""
+        """What a pattern matches, without what goes together with a folder above it; itself where there is nothing."""
         out: list[str] = []
         top = ""
         try:
             found = self.expand_path(pattern)
         except FileNotFoundError:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), pattern) from None
+            return [pattern]  # whose removal says so in its turn
         for p in sorted(found, key=lambda p: p + "/"):
             if top and p.startswith(top):
                 continue

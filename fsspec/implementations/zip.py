@@ -38,7 +38,7 @@ from fsspec.implementations._archive.files import (
 )
 
 if TYPE_CHECKING:
-    from fsspec._paths.types import BinaryReader, StrPath
+    from fsspec._paths.types import BinaryReader, Depth, Found, StrPath
     from fsspec.core import OpenFile
     from fsspec.spec import AbstractFileSystem
 
@@ -187,6 +187,17 @@ class ZipFileSystem(FileArchive):
             table.setdefault(name, entry).update(entry)  # of two members of a name the later one counts
         self.dir_cache: dict[str, dict[str, Any]] | None = table
         self._listed_count = len(members)
+
+    def find(
+        self, path: str, maxdepth: Depth = None, withdirs: bool = False, detail: bool = False, **kwargs: Any
+    ) -> Found:
+        """With ``detail`` in the order of the archive, behind the folders that only lead to members."""
+        found = super().find(path, maxdepth, withdirs, detail, **kwargs)
+        if not isinstance(found, dict) or len(found) < 2:
+            return found
+        members = dict.fromkeys(member.filename.strip("/") for member in self.zip.infolist())
+        leading = [name for name in found if name not in members]
+        return {name: found[name] for name in [*leading, *(name for name in members if name in found)]}
 
     # members ----------------------------------------------------------------------
     def _find_member(self, path: str) -> zipfile.ZipInfo:

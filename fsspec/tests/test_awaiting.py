@@ -236,6 +236,45 @@ async def test_nothing_is_begun_after_a_failure():
     assert len(desk.begun) <= 2
 
 
+@pytest.mark.parametrize(
+    "size, fails, begun",
+    [(-1, 0, 6), (6, 0, 6), (2, 0, 2), (2, 2, 4), (4, 5, 6), (1, 1, 2)],
+)
+async def test_what_may_run_beside_a_failure_begins(size, fails, begun):
+    """Which of them fails first does not tell what is done."""
+    done, cancelled = [], []
+
+    async def act(number):
+        if number == fails:
+            raise OSError("x")
+        done.append(number)
+        if number > fails:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(number)
+                raise
+
+    with pytest.raises(OSError, match="x"):
+        await run_concurrently(range(6), act, size)
+    assert done == [number for number in range(begun) if number != fails]
+    assert cancelled == [number for number in done if number > fails]
+
+
+async def test_those_that_were_started_begin_before_a_failure_cancels_them():
+    begun = []
+
+    async def act(number):
+        begun.append(number)
+        if number == 1:
+            raise OSError("x")
+        await asyncio.Event().wait()
+
+    with pytest.raises(OSError, match="x"):
+        await run_concurrently(range(9), act, 4)
+    assert begun == [0, 1, 2, 3]
+
+
 async def test_what_ignores_being_cancelled_does_not_go_on_with_the_next():
     begun = []
 

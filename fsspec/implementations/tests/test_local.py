@@ -374,13 +374,22 @@ def test_patterns_remove_trees_or_nothing(fs, top, pattern):
     before = names(top)
     with pytest.raises(ValueError, match="set recursive=True"):
         fs.rm(f"{top}/{pattern}")
-    with pytest.raises(ValueError, match="set recursive=True"):
-        fs.rm([f"{top}/ten", f"{top}/sub"])
     with pytest.raises(ValueError, match="no maxdepth"):
         fs.rm(f"{top}/{pattern}", recursive=True, maxdepth=1)
     assert names(top) == before
     fs.rm(f"{top}/{pattern}", recursive=True)
     assert not top.exists() or names(top) == []
+
+
+def test_a_list_is_removed_name_by_name(fs, top):
+    """Up to what is refused, or not there."""
+    (top / "zip").write_bytes(b"")
+    with pytest.raises(ValueError, match="set recursive=True"):
+        fs.rm([f"{top}/ten", f"{top}/sub", f"{top}/zip"])
+    assert not (top / "ten").exists() and (top / "sub").exists() and (top / "zip").exists()
+    with pytest.raises(FileNotFoundError):
+        fs.rm([f"{top}/zip", f"{top}/zip"])
+    assert not (top / "zip").exists()
 
 
 def test_names_with_brackets_are_removed_by_themselves(fs, top):
@@ -849,7 +858,7 @@ def test_an_info_of_one_s_own_is_in_listings(tmp_path):
 def test_what_several_patterns_match_is_removed_once(tmp_path):
     for name in ("p1", "p2", "q"):
         (tmp_path / name).write_bytes(b"")
-    LocalFileSystem().rm([f"{tmp_path.as_posix()}/{pattern}" for pattern in ("p*", "p*", "p1", "q")])
+    LocalFileSystem().rm([f"{tmp_path.as_posix()}/{pattern}" for pattern in ("p1", "p*", "[p]*", "q")])
     assert not list(tmp_path.iterdir())
 
 

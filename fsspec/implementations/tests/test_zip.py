@@ -523,6 +523,20 @@ def test_an_archive_without_members_has_a_root(tmp_path):
     written.close()
 
 
+def test_entries_are_found_in_the_order_of_the_archive(tmp_path):
+    """Behind the folders that only lead to members; names alone are sorted."""
+    names = ["ab/z", "ab/-/x", "top", "dir/", "ab/a"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    fs = fsspec.filesystem("zip", fo=str(tmp_path / "a.zip"))
+    assert list(fs.find("", detail=True)) == ["ab/z", "ab/-/x", "top", "ab/a"]
+    assert list(fs.find("ab/", maxdepth=1, detail=True)) == ["ab/z", "ab/a"]
+    found = fs.find("", detail=True, withdirs=True)
+    assert list(found) == ["ab", "ab/-", "ab/z", "ab/-/x", "top", "dir", "ab/a"]
+    assert fs.find("", withdirs=True) == sorted(found)
+
+
 @pytest.mark.parametrize("source", ["x", "*"])
 @pytest.mark.parametrize("protocol", ["zip", "tar"])
 def test_an_empty_folder_is_unpacked_by_its_name(tmp_path, protocol, source):
