@@ -80,7 +80,7 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
                 raise
         taken = yield call("_upload_chunk", final=force)
     except BaseException as error:  # an interrupted upload is given up as a failed one is
-        if force or file.closed:
+        if file.forced or file.closed:
             resendable = first and force and file.mode == "wb" and getattr(file, "autocommit", False)
             resendable = resendable and not buffer.closed and buffer.seek(0, 2) == size  # the whole file
             file._fsspec_given_up_upload = GivenUp(file.path, f"{type(error).__name__}: {error}", resendable)

@@ -576,7 +576,8 @@ class FTPFile(AbstractBufferedFile):
             else:
                 self.fs._send_parts("STOR", self.location, [data], self.offset or 0)
         except BaseException:
-            self.closed = True  # more would follow a gap
+            if self.mode == "ab" or self.offset:  # what follows would be there twice, or after a gap
+                self.forced = True
             raise
 
     def commit(self) -> None:

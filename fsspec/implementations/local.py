@@ -475,7 +475,7 @@ class LocalFileSystem(AbstractFileSystem):
         top = ""
         try:
             found = self.expand_path(pattern)
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # nothing has the name, or may have: there is no such pattern
             return [pattern]  # whose removal says so in its turn
         for p in sorted(found, key=lambda p: p + "/"):
             if top and p.startswith(top):

@@ -8,6 +8,7 @@ import inspect
 import os
 import pickle
 import socket
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -534,8 +535,30 @@ def test_an_upload_that_fails(server, fs):
         with fs.open("/big2", "wb", block_size=2**20) as f:
             f.write(BIG)
     server.fault()
-    assert sum(c.startswith("STOR /big") for c in server.commands) == 2  # neither was tried again
+    assert sum(c == "STOR /big" for c in server.commands) == 1  # it was not tried again
+    assert sum(c == "STOR /big2" for c in server.commands) == 2  # by the end of the block
     assert os.listdir(server.folder) == ["d"]
+
+
+@pytest.mark.parametrize(
+    "path, mode, before",
+    [("/gone/x", "wb", b""), ("/d/new", "wb", b"12345678"), ("/d/a.txt", "ab", b"")],
+)
+def test_a_write_that_failed_is_an_error_of_the_end_as_well(server, fs, path, mode, before):
+    """Of a program that goes on writing after an error the file is not taken for whole."""
+    f = fs.open(path, mode, block_size=8)
+    f.write(before)
+    server.fault(refuse=0)
+    with pytest.raises(OSError):
+        f.write(b"12345678")
+    with suppress(OSError, ValueError):
+        f.write(b"abcdefgh")
+    with pytest.raises(OSError):
+        f.close()
+    assert f.closed
+    server.fault()
+    f.close()
+    assert not fs.exists("/gone/x") and not fs.exists("/d/new")
 
 
 def test_a_source_that_fails(server, fs):
