@@ -50,8 +50,9 @@ class CommittedFileError(ValueError, AttributeError):
 def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
-    if file.closed:
-        raise ValueError(str(file._fsspec_given_up_upload or "Flush on closed file"))
+    lost = file._fsspec_given_up_upload
+    if file.closed or file.forced and lost:
+        raise ValueError(str(lost or "Flush on closed file"))
     if file.mode == "rb":
         return
     if not is_mine(file):  # inherited, found only now since no fork hook ran: its class was replaced

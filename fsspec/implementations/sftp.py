@@ -429,7 +429,7 @@ class SFTPFile(SeekableWriting):
             if final:
                 self._finish_remote(self._written_end)
         except BaseException:
-            self.closed = True  # more would follow a gap
+            self.forced = True  # more would follow a gap
             self._remove_part()
             raise
 

@@ -456,7 +456,7 @@ class SMBFileOpener(SeekableWriting):
         try:
             self._change_raw(change)
         except BaseException as error:
-            self.closed = True  # more would follow a gap
+            self.forced = True  # more would follow a gap
             self._remove_part()
             if isinstance(error, smbprotocol.exceptions.SMBException) and not isinstance(error, OSError):
                 raise ConnectionResetError(f"writing {self.path!r}: {error}") from error

@@ -424,7 +424,7 @@ class WebHDFile(AbstractBufferedFile):
             with closing(self.fs.session.request("PUT" if created else "POST", place, data=data)) as response:
                 self.fs._check_response(response, self.path)
         except BaseException as error:
-            self.closed = True  # more would follow a gap
+            self.forced = True  # more would follow a gap
             kept = isinstance(error, (FileExistsError, PermissionError)) or never_connected(error)
             if self.mode == "wb" and not (created and kept) and self.fs.isfile(self.path):
                 with suppress(OSError):

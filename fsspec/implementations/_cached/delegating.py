@@ -122,11 +122,9 @@ def _make(name: str, delegated: Delegated) -> Callable[..., Any]:
         token = cache_asks.set(fileless if name == "get" else None)
         try:
             answer = getattr(self.fs, name)(*given, **kwargs)
-            if name != "get":
-                return answer
-            if answer is None and (fileless or self.fs.async_impl):
+            if name == "get" and answer is None and (fileless or self.fs.async_impl):
                 _get_page(self, *given, **kwargs)
-            return None  # as the method of caches
+            return None if name in ("get", "pipe") else answer  # as the methods of caches
         finally:  # it may have been done in part
             cache_asks.reset(token)
             if changed:

@@ -524,6 +524,15 @@ def test_operations_of_the_target(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", EVERY)
+def test_pipe_gives_nothing_also_where_the_target_gives_a_list(kind, tmp_path):
+    target = WritableDictFileSystem({}, skip_instance_cache=True)
+    assert target.pipe({"a": b"1"}) == [None]
+    c = make(kind, target, tmp_path)
+    assert c.pipe({"b": b"22", "c": b"333"}) is None
+    assert (c.cat("b"), target.cat("c")) == (b"22", b"333")
+
+
+@pytest.mark.parametrize("kind", EVERY)
 def test_changes_through_the_cache_let_copies_go(kind, tmp_path):
     memory = fsspec.filesystem("memory", skip_instance_cache=True)
     root = f"/ch-{kind}"

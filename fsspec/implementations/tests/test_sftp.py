@@ -340,6 +340,10 @@ def test_a_connection_that_is_lost_between_two_blocks(server, fs):
     server.drop()
     with pytest.raises(ConnectionError, match="/out"):
         f.write(b"0123456789")
+    with pytest.raises(ValueError, match="given up after"):
+        f.flush()
+    with pytest.raises(OSError, match="given up after"):  # also of a program that went on
+        f.close()
     assert f.closed
     assert not fs.exists("/out")
 
