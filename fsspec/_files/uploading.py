@@ -51,15 +51,15 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
     before."""
     lost = file._fsspec_given_up_upload
-    if file.closed or file.forced and lost:
+    if file.closed:
         raise ValueError(str(lost or "Flush on closed file"))
     if file.mode == "rb":
         return
     if not is_mine(file):  # inherited, found only now since no fork hook ran: its class was replaced
         yield call("flush", force=force)
         return
-    if force and file.forced:
-        raise ValueError(f"{file!r} has been force-flushed, it can only be closed")
+    if file.forced and (force or lost):
+        raise ValueError(str(lost or f"{file!r} has been force-flushed, it can only be closed"))
     if force or file.buffer.tell() >= file.blocksize:  # a part has at least a block
         yield from _sending(file, force)
 
