@@ -38,6 +38,10 @@ class IsFolderError(IsADirectoryError, FileNotFoundError):
     """A folder where a file is needed: no file is found there, for programs that look for that."""
 
 
+class BelowFileError(FileNotFoundError, FileExistsError):
+    """What would lie below a file is opened to be read: it is not found, and upstream says that the file exists."""
+
+
 class FolderNotEmptyError(FileNotFoundError):
     """A folder that nobody made, and that exists only because a file is below it: it is not removed, and no
     file is found to be there."""
@@ -230,7 +234,7 @@ class MemoryFileSystem(AbstractFileSystem):
         parent = path.rpartition("/")[0]
         while parent:
             if self._is_file(parent):
-                raise error(f"{parent!r} is a file, so that nothing can lie below it")
+                raise error(f"{path!r}: {parent!r} is a file, so that nothing can lie below it")
             parent = parent.rpartition("/")[0]
 
     def mkdir(self, path: str, create_parents: bool = True, **kwargs: Any) -> None:
@@ -401,7 +405,10 @@ class MemoryFileSystem(AbstractFileSystem):
             if not is_built_in(self.isfile):
                 self._check_parents(path, FileExistsError)
             if present is None:
-                raise folder_error(path, IsFolderError) if self._is_folder(path) else FileNotFoundError(path)
+                if self._is_folder(path):
+                    raise folder_error(path, IsFolderError)
+                self._check_parents(path, BelowFileError)
+                raise FileNotFoundError(path)
             if kind == "r":
                 return _Reader(self, path, present)
             present.seek(0)

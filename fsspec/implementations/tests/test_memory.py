@@ -178,6 +178,25 @@ def test_what_cannot_be_done_changes_nothing(fs, act, error):
     assert (fs.find("", withdirs=True), fs.cat("/folder/ten")) == before
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda fs, path: fs.open(path),
+        lambda fs, path: fs.open(path, "r+b"),
+        lambda fs, path: fs.get_file(path, "unused"),
+        lambda fs, path: fs.head(path),
+    ],
+)
+def test_what_would_lie_below_a_file_is_not_there_and_the_file_is(fs, read):
+    for path in ("/folder/ten/x", "/folder/ten/x/y"):
+        for error in (FileNotFoundError, FileExistsError):
+            with pytest.raises(error, match="'/folder/ten' is a file"):
+                read(fs, path)
+    with pytest.raises(FileNotFoundError) as caught:
+        read(fs, "/folder/nothing")
+    assert not isinstance(caught.value, FileExistsError)
+
+
 def test_a_folder_may_be_made_without_those_above_it(fs):
     """As keys of an object store need none; those above are there as long as it is."""
     fs.mkdir("/x/y/z", create_parents=False)
