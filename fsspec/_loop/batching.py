@@ -99,7 +99,7 @@ class _Workers:
                 self._start_worker(drawn)
 
     def _begin_the_rest(self, position: int) -> None:
-        """Start workers for the items that would run beside one that failed, had each a worker from the start."""
+        """Start workers for the items that would run beside one that failed, if each had one at once."""
         if self.one_by_one:
             beside = -(position + 1) % self.size if self.size > 0 else None
             self.one_by_one = False

@@ -470,7 +470,7 @@ class LocalFileSystem(AbstractFileSystem):
         return True
 
     def _matches_in(self, pattern: str, recursive: bool) -> list[str]:
-        """What a pattern matches, without what goes together with a folder above it; itself where there is nothing."""
+        """What a pattern matches, without what goes together with a folder above it; or the pattern."""
         out: list[str] = []
         top = ""
         try:

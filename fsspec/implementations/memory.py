@@ -39,7 +39,7 @@ class IsFolderError(IsADirectoryError, FileNotFoundError):
 
 
 class BelowFileError(FileNotFoundError, FileExistsError):
-    """What would lie below a file is opened to be read: it is not found, and upstream says that the file exists."""
+    """What would lie below a file is opened to be read: it is not found, and the file exists."""
 
 
 class FolderNotEmptyError(FileNotFoundError):
