@@ -102,7 +102,7 @@ def _is_of_package(module: str) -> bool:
     return module.startswith("fsspec.") and ".tests." not in module
 
 
-def _plain(member: Any) -> Any:
+def _plain(member: object) -> Any:
     """The function of a member of a class."""
     return member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
 
@@ -185,7 +185,7 @@ def fs_behind(fs: Any) -> Any:
     return fs._fs_behind if hasattr(type(fs), "_fs_behind") else None
 
 
-def with_those_behind(fs: Any) -> list[Any]:
+def with_those_behind(fs: object) -> list[Any]:
     """A filesystem, the one that it wraps, and so on; see `fs_behind`."""
     chain = [fs]
     while (behind := fs_behind(chain[-1])) is not None:
@@ -194,7 +194,7 @@ def with_those_behind(fs: Any) -> list[Any]:
 
 
 def supported(
-    fs: Any, name: str, options: Mapping[str, Any], optional: Container[str] | None = None
+    fs: object, name: str, options: Mapping[str, Any], optional: Container[str] | None = None
 ) -> dict[str, Any]:
     """``options`` without the keywords that the operation ``name`` of a filesystem does not take.
 
@@ -220,7 +220,7 @@ def supported(
     return {n: value for n, value in options.items() if n not in left}
 
 
-def _keywords(method: Any) -> tuple[Container[str], bool]:
+def _keywords(method: Callable[..., Any]) -> tuple[Container[str], bool]:
     """The names of the parameters of a callable, and whether it takes any keyword."""
     function = _function(method)
     if type(function) is FunctionType and not function.__dict__.keys() & _OF_OTHERS:

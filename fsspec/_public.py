@@ -64,7 +64,7 @@ a program binds a name of the public one to something else."""
 class PublicModule(ModuleType):
     """A public module whose names programs may replace, as in a module that is one file."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         before = getattr(self, name, self)
         super().__setattr__(name, value)
         self._rebind(name, before, value)
@@ -77,7 +77,7 @@ class PublicModule(ModuleType):
     def __reduce__(self) -> tuple[Any, ...]:  # functions that are pickled by value may hold modules
         return import_module, (self.__name__,)
 
-    def _rebind(self, name: str, before: Any, after: Any) -> None:
+    def _rebind(self, name: str, before: object, after: object) -> None:
         parts = tuple(f"fsspec.{part}" for part in PARTS[self.__name__].split())
         for module in [sys.modules[each] for each in list(sys.modules) if each.startswith(parts)]:
             if vars(module).get(name, PARTS) is before:

@@ -178,7 +178,9 @@ def _read_ini(path: str) -> dict[str, Any]:
         raise configparser.InterpolationSyntaxError(error.option, error.section, text) from None
 
 
-def apply_config(cls: Any, kwargs: Options, conf_dict: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def apply_config(
+    cls: type[Any], kwargs: Options, conf_dict: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """The keyword arguments that an instance of ``cls`` is made with.
 
     Parameters

@@ -384,7 +384,7 @@ def open_local(url: StrPaths, mode: str = "rb", **storage_options: Any) -> str |
 
 
 def get_fs_token_paths(
-    urlpath: Any,
+    urlpath: StrPaths,
     mode: str = "rb",
     num: int = 1,
     name_function: Callable[[int], str] | None = None,

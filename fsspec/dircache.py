@@ -98,7 +98,7 @@ class DirCache(MutableMapping[str, Any]):
         self._expiry_times.pop(path, None)
         del self._kept_listings[path]
 
-    def pop(self, path: str, default: Any = _MISSING) -> Any:
+    def pop(self, path: str, default: object = _MISSING) -> Any:
         """Forget a listing and return it; without one ``default``, or KeyError if none is given."""
         try:
             listing = self[path]

@@ -46,7 +46,7 @@ class FilesystemJSONEncoder(json.JSONEncoder):
             return o.to_dict(include_password=self.include_password)
         return super().default(o)
 
-    def make_serializable(self, obj: Any) -> Any:
+    def make_serializable(self, obj: object) -> Any:
         """``obj`` with all filesystems and paths within it in their JSON form."""
         if isinstance(obj, dict):
             return {
@@ -204,7 +204,7 @@ class FilesystemJSONDecoder(json.JSONDecoder):
             return self.original_object_hook(dct)
         return dct
 
-    def unmake_serializable(self, obj: Any) -> Any:
+    def unmake_serializable(self, obj: object) -> Any:
         """The inverse of `FilesystemJSONEncoder.make_serializable`."""
         if isinstance(obj, dict):
             return self.custom_object_hook(

@@ -240,7 +240,7 @@ class FSMap(MutableMapping[str, bytes]):
     def __contains__(self, key: object) -> bool:
         return bool(self.fs.isfile(self._key_to_str(key)))
 
-    def pop(self, key: str, default: Any = _NOTHING) -> Any:
+    def pop(self, key: str, default: object = _NOTHING) -> Any:
         """Remove a key and return its bytes.
 
         A filesystem that cannot remove keeps it.

@@ -63,7 +63,7 @@ def open_parquet_files(
     max_gap: int = 64_000,
     max_block: int = 256_000_000,
     footer_sample_size: int = 1_000_000,
-    filters: Any = None,
+    filters: object = None,
     **kwargs: Any,
 ) -> list[AlreadyBufferedFile]:
     """Parquet files for reading some columns and row groups, which are fetched at once.
@@ -144,7 +144,7 @@ def _get_parquet_byte_ranges(
     max_block: int = 256_000_000,
     footer_sample_size: int = 1_000_000,
     engine: str = "auto",
-    filters: Any = None,
+    filters: object = None,
 ) -> dict[str, dict[tuple[int, int], bytes]]:
     """By file and range the bytes that `open_parquet_files` would fetch. cuDF, which needs no file objects,
     calls this."""
@@ -415,7 +415,11 @@ class PyarrowEngine:
         return []
 
     def chunks(
-        self, metadata: pq.FileMetaData, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
+        self,
+        metadata: pq.FileMetaData,
+        columns: list[str] | None,
+        row_groups: list[Any] | None,
+        filters: object,
     ) -> Iterator[Chunk]:
         """The ranges of what is selected."""
         names = None if columns is None else {*columns, *_index((metadata.metadata or {}).get(b"pandas"))}
@@ -482,7 +486,7 @@ class FastparquetEngine:
         return list(dict.fromkeys(filter(None, names)))
 
     def chunks(
-        self, metadata: ParquetFile, columns: list[str] | None, row_groups: list[Any] | None, filters: Any
+        self, metadata: ParquetFile, columns: list[str] | None, row_groups: list[Any] | None, filters: object
     ) -> Iterator[Chunk]:
         """The ranges of what is selected."""
         names = None

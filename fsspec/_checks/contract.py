@@ -56,7 +56,7 @@ class Instance:
             assert handle.cat_file(path) == data, f"other bytes of {path}"
             assert handle.info(path)["size"] in (len(data), None)
 
-    def state(self, handle: Any) -> Any:
+    def state(self, handle: object) -> Any:
         """What only the process that it belongs to may change."""
 
     def close(self, handle: Any) -> None:
@@ -66,7 +66,7 @@ class Instance:
             close()
         handle.clear_instance_cache()
 
-    def settle(self, handle: Any) -> None:
+    def settle(self, handle: object) -> None:
         """In the parent, at the end."""
 
 
@@ -126,7 +126,7 @@ class Writing(Instance):
         f.write(self.part)
         return f
 
-    def state(self, handle: Any) -> Any:
+    def state(self, handle: object) -> Any:
         self.job.fs.invalidate_cache()
         return self.job.fs.info(self.path)["size"] if self.job.fs.exists(self.path) else None
 

@@ -13,7 +13,7 @@ _being_written: WeakValueDictionary[int, Any] = WeakValueDictionary()
 _last = 0, 0  # the process, and how many hooks there were, when ours was the last
 
 
-def close_at_exit(writer: Any) -> None:
+def close_at_exit(writer: object) -> None:
     """Call ``writer.__del__()`` at exit, if it still exists: later, files can no longer be opened."""
     global _last
     _being_written[id(writer)] = writer

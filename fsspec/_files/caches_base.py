@@ -45,7 +45,7 @@ def path_of(fetcher: object) -> str:
     return redact_url(path) if path else ""
 
 
-def check_fetched(data: object, start: int, stop: int | None, size: int | None, fetcher: Any) -> None:
+def check_fetched(data: object, start: int, stop: int | None, size: int | None, fetcher: object) -> None:
     """Check what a fetcher returned: its type, and that it is not the whole file in place of a part.
 
     Raises
@@ -297,7 +297,7 @@ class UpdatableLRU:
         """Whether a call with these arguments would be answered from what is kept."""
         return args in self._cache
 
-    def add_key(self, result: Any, *args: Any) -> None:
+    def add_key(self, result: object, *args: Any) -> None:
         """Keep a result that came by another way."""
         keep_newest(self._cache, args, result, self._max_size)
 

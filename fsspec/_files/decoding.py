@@ -12,7 +12,7 @@ from fsspec._paths.redaction import redact_url
 from fsspec.exceptions import ForkError
 
 
-def reading_layer(codec: Callable[..., Any], file: Any, path: str, mode: str = "rb") -> Any:
+def reading_layer(codec: Callable[..., Any], file: object, path: str, mode: str = "rb") -> Any:
     """What a codec makes of a file that is open for reading. Its errors name the ``path`` if it decodes in
     Python, over a buffer, as the codecs that come with this package do."""
     try:

@@ -25,7 +25,7 @@ BLOCK = 2**20
 _FAR = 2**40  # whether a file may be so large is asked of the system
 HAS_PREAD = hasattr(os, "preadv")  # files can be read at an explicit position
 CLOSED = "I/O operation on closed file."
-ADVICE = "Only the process that opened it may {} it; in this one, open the file anew"
+ADVICE = "Only the process that opened it may {} it; in this one, open the file again"
 
 
 def raw_mode(mode: str) -> str:

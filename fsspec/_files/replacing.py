@@ -503,7 +503,7 @@ def link_new(name: str, target: str) -> None:
             copyfileobj(source, f)
 
 
-_ADVICE = "It is the parent's, which goes on with it; download the file anew in this process"
+_ADVICE = "It is the parent's, which continues with it; download the file again in this process"
 
 
 def _redirect_to_null(f: IO[bytes]) -> None:

@@ -164,7 +164,7 @@ def is_ours(cls: type) -> bool:
 
 
 # filesystems ----------------------------------------------------------------------
-def apply_facts(cls: Any) -> None:
+def apply_facts(cls: type[Any]) -> None:
     """Set the fork attributes of a filesystem's class by the table, before its first instance is made."""
     cls._fork_introduced = True
     if is_ours(cls):

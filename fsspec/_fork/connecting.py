@@ -52,7 +52,7 @@ def _sockets(frames: Iterable[Any]) -> Iterator[socket.socket]:
                     yield from (one for one in value if isinstance(one, socket.socket))
 
 
-def _waiting_frames(coro: Any) -> Iterator[Any]:
+def _waiting_frames(coro: object) -> Iterator[Any]:
     """The frames of a coroutine that is suspended, and of those that it awaits."""
     while coro is not None:
         if isinstance(coro, types.CoroutineType):

@@ -33,7 +33,7 @@ from fsspec._fork.variants import Variant, assign, is_variant, original, variant
 from fsspec._fork.written_files import inherited, is_inherited
 from fsspec.exceptions import ForkError
 
-_ANEW = "Open the file anew in this process"
+_AGAIN = "Open the file again in this process"
 _MAX_SEARCHED = 400  # objects reachable from a file that are searched for connections
 
 _FREE = frozenset("mode path name fs full_name kwargs _fork_generation _closed".split())
@@ -66,7 +66,7 @@ class _Stale(Variant):
         use(self)
         return getattr(self, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def __iter__(self) -> Any:
@@ -90,7 +90,7 @@ class _Stale(Variant):
         return _named(self)
 
 
-def _is_reopening(file: Any) -> bool:
+def _is_reopening(file: object) -> bool:
     """Whether the caller is the thread that reopens the file, or runs on a loop that it waits for."""
     owner = _busy.get(id(file))
     if owner is None:
@@ -101,18 +101,18 @@ def _is_reopening(file: Any) -> bool:
     return running is not None and running._get_running_loop() is not None
 
 
-def _named(file: Any) -> str:
+def _named(file: object) -> str:
     real = original(type(file))
     path = object.__getattribute__(file, "__dict__").get("path")
     return f"open file {path!r} ({real.__name__})" if path else f"open file ({real.__qualname__})"
 
 
-def release(file: Any) -> None:
+def release(file: object) -> None:
     """Close the child's copy of a stale file; the parent's stays open."""
     assign(file, inherited(original(type(file)), closed=True))
 
 
-def _releaser(file: Any) -> Callable[[], Any]:
+def _releaser(file: object) -> Callable[[], Any]:
     real = original(type(file))
     code = getattr(getattr(real, "close", None), "__code__", None)
     if code is not None and code.co_flags & 0x80:  # a coroutine function
@@ -124,13 +124,13 @@ def _releaser(file: Any) -> Callable[[], Any]:
     return lambda: release(file)
 
 
-def is_stale(file: Any) -> bool:
+def is_stale(file: object) -> bool:
     """Whether a file was inherited with resources of the parent, and not used since."""
     return is_variant(type(file), _Stale)
 
 
 # using ----------------------------------------------------------------------------
-def use(file: Any) -> None:
+def use(file: object) -> None:
     """Open an inherited file again, in place and at its position.
 
     Raises ForkError: the program did not opt in, or there is no way to reopen it.
@@ -147,7 +147,7 @@ def use(file: Any) -> None:
         _busy[id(file)] = threading.get_ident()
         try:
             if not _reopen(file, real, state, before):
-                raise ForkError(_named(file), owner, advice=_ANEW)
+                raise ForkError(_named(file), owner, advice=_AGAIN)
             state["_fork_generation"] = hooks.generation
             assign(file, real)
         except BaseException:  # an interrupt, too, leaves the file as it was
@@ -188,7 +188,7 @@ def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str,
                 f"Facts(arguments=..., position=...) of its class must name attributes that it has: {error}"
             )
             owner = hooks.owner_pid(before.get("_fork_generation"))
-            raise ForkError(_named(file), owner, advice=f"{advice}. {_ANEW}") from error
+            raise ForkError(_named(file), owner, advice=f"{advice}. {_AGAIN}") from error
         state.clear()
         real.__init__(file, *arguments, **before.get("kwargs", {}))
     elif _own(real, "__setstate__"):
@@ -212,7 +212,7 @@ def _reopen(file: Any, real: type[Any], state: dict[str, Any], before: dict[str,
     return True
 
 
-def _attribute(file: Any, path: str) -> Any:
+def _attribute(file: object, path: str) -> Any:
     """An attribute or property by its path with dots. Raises AttributeError: there is none."""
     for name in path.split("."):
         file = getattr(file, name)
@@ -235,19 +235,19 @@ def _buffered(cls: type) -> bool:
 _adopted: dict[int, tuple[weakref.ref[Any], str]] = {}
 
 
-def adopt(file: Any, mode: str) -> None:
+def adopt(file: object, mode: str) -> None:
     """Record a file of another package that is not an `AbstractBufferedFile`."""
     key = id(file)
     with suppress(TypeError):  # its class does not support weak references
         _adopted[key] = weakref.ref(file, partial(_adopted.pop, key)), mode
 
 
-def is_read(mode: Any) -> bool:
+def is_read(mode: object) -> bool:
     """Whether a mode is read-only."""
     return isinstance(mode, str) and "r" in mode and "+" not in mode
 
 
-def inherit(file: Any, mode: Any) -> None:
+def inherit(file: object, mode: object) -> None:
     """Replace the class of an inherited file. Called by hooks: runs no code of that class."""
     cls = type(file)
     if is_stale(file) or is_inherited(cls):

@@ -11,6 +11,7 @@ import sys
 import time
 from importlib import import_module
 from threading import get_ident
+from types import FrameType
 from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
@@ -19,7 +20,7 @@ _FIND = _bootstrap._find_and_load.__code__
 _LOCKS: Any = getattr(_bootstrap, "_module_locks", ())  # of modules being imported, whoever does
 
 
-def _importing(frame: Any) -> bool:
+def _importing(frame: FrameType | None) -> bool:
     """Whether a thread, given by its innermost frame, imports something on behalf of this package."""
     found = False
     while frame is not None:

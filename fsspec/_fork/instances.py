@@ -101,7 +101,7 @@ class _Cached(type):
     def _latest(cls, token: str | None) -> None:
         cls._fsspec_latest_token[0] = token
 
-    def __setattr__(cls, name: str, value: Any) -> None:
+    def __setattr__(cls, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in yielding:
             follow_patches(name)
@@ -119,13 +119,13 @@ class _Cached(type):
         return found
 
 
-def _renew_locks(cls: Any) -> None:
+def _renew_locks(cls: type[Any]) -> None:
     cls._instantiation_lock = threading.RLock()
     cls._fsspec_being_constructed = {}  # by token: a lock and how many threads want the instance
     cls._fsspec_lock_generation = hooks.generation
 
 
-def _construct_once(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _construct_once(cls: type[Any], token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The instance with this token. If several threads ask for it at once, one of them constructs it."""
     if "_fsspec_being_constructed" not in cls.__dict__ or cls._fsspec_lock_generation != hooks.generation:
         _renew_locks(cls)  # a thread of the parent may have held them
@@ -146,7 +146,7 @@ def _construct_once(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[st
                 constructing.pop(token, None)
 
 
-def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def _token(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     owner = _owner(cls, kwargs)
     if cls._strip_tokenize_options:
         kwargs = {k: v for k, v in kwargs.items() if k not in cls._strip_tokenize_options}
@@ -171,7 +171,7 @@ def _token(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     return token
 
 
-def _owner(cls: Any, kwargs: dict[str, Any]) -> int | None:
+def _owner(cls: type[Any], kwargs: dict[str, Any]) -> int | None:
     """The thread that an instance belongs to; None for all threads."""
     return None if cls.async_impl and not kwargs.get("asynchronous") else threading.get_ident()
 
@@ -206,12 +206,12 @@ def _members(*values: Any) -> list[Any] | None:
     return found
 
 
-def _digest(cls: Any, owner: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def _digest(cls: type[Any], owner: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     owners = () if owner is None else (owner,)
     return tokenize(cls, *owners, *args, **kwargs)
 
 
-def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _construct(cls: type[Any], token: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if cls.__dict__.get("_fork_introduced") is None:
         class_facts.apply_facts(cls)
         _with_instances.add(cls)
@@ -238,7 +238,7 @@ def _construct(cls: Any, token: str, args: tuple[Any, ...], kwargs: dict[str, An
     return obj
 
 
-def is_shared(fs: Any) -> bool:
+def is_shared(fs: object) -> bool:
     """Whether the cache of instances gives ``fs`` for its arguments."""
     return original(type(fs))._cache.get(_state(fs).get("_fs_token_")) is fs
 
@@ -248,7 +248,9 @@ def make_instance(cls: type[T], args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return cls(*args, **kwargs)
 
 
-def make_listed_instance(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], listings: Any) -> Any:
+def make_listed_instance(
+    cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any], listings: object
+) -> Any:
     """As `make_instance`, from a pickle with listings, which are added if the instance lacks them."""
     fs = make_instance(cls, args, kwargs)
     fs.dircache.unpack(listings)
@@ -287,7 +289,7 @@ _ALSO_WHERE_REFUSED = frozenset(
 class _Revival:
     """The revival of one instance, while it is under way."""
 
-    def __init__(self, fs: Any) -> None:
+    def __init__(self, fs: object) -> None:
         self.fs = fs
         self.before = dict(_state(fs))
         self.thread = threading.get_ident()
@@ -340,7 +342,7 @@ class _Stale(Variant):
             raise
         return getattr(self, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         revival = reviving.get(id(self))
         if revival is not None and revival.mine():
             original(type(self)).__setattr__(self, name, value)
@@ -352,7 +354,7 @@ class _Stale(Variant):
             setattr(self, name, value)
 
 
-def _state(fs: Any) -> dict[str, Any]:
+def _state(fs: object) -> dict[str, Any]:
     return cast("dict[str, Any]", object.__getattribute__(fs, "__dict__"))
 
 
@@ -367,18 +369,18 @@ def _is_option(state: dict[str, Any], name: str) -> bool:
     return kind in _PLAIN and (kind is not int or "size" in name)
 
 
-def _is_absent(fs: Any, real: type, name: str) -> bool:
+def _is_absent(fs: object, real: type, name: str) -> bool:
     """Whether the instance has no such attribute, so that AttributeError is right without use."""
     kinds = real.__mro__
     return name not in _state(fs) and not any(name in vars(k) or "__getattr__" in vars(k) for k in kinds)
 
 
-def _keep_inherited_state(fs: Any) -> None:
+def _keep_inherited_state(fs: object) -> None:
     """Keep the inherited attributes of ``fs`` from finalization, before the child replaces one."""
     hooks.immortalize(dict(_state(fs)))
 
 
-def _reducer(fs: Any, real: type) -> Callable[..., tuple[Any, ...]]:
+def _reducer(fs: object, real: type) -> Callable[..., tuple[Any, ...]]:
     revival = reviving.get(id(fs))
     state = _state(fs) if revival is None else revival.before
 
@@ -388,12 +390,12 @@ def _reducer(fs: Any, real: type) -> Callable[..., tuple[Any, ...]]:
     return reduce
 
 
-def is_stale(fs: Any) -> bool:
+def is_stale(fs: object) -> bool:
     """Whether ``fs`` was inherited and has not been touched since."""
     return is_variant(type(fs), _Stale)
 
 
-def make_stale(fs: Any) -> None:
+def make_stale(fs: object) -> None:
     """Make an instance stale; its ``_after_fork_in_child`` by default."""
     assign(fs, variant(type(fs), _Stale))
 
@@ -402,7 +404,7 @@ def _allowed() -> bool:
     return _reset_in_generation == hooks.generation or hooks.was_opted_in or hooks.opted_in()
 
 
-def touch(fs: Any, by_hand: bool = False) -> None:
+def touch(fs: object, by_hand: bool = False) -> None:
     """Put the class of an inherited instance back, and revive it.
 
     Raises ForkError if neither the variable nor a reset by hand allows it.
@@ -442,7 +444,7 @@ def touch(fs: Any, by_hand: bool = False) -> None:
                     touch(below, by_hand)
 
 
-def make_targets_usable(fs: Any, below: Any) -> None:
+def make_targets_usable(fs: object, below: object) -> None:
     """Revive the targets of an instance that is being revived, if that is allowed."""
     revival = reviving.get(id(fs))
     try:
@@ -483,18 +485,18 @@ def _wait_for(revival: _Revival) -> None:
             )
 
 
-def note_waiting(loop: Any) -> None:
+def note_waiting(loop: object) -> None:
     """Record that this thread, which revives an instance, is about to wait for ``loop``."""
     for revival in list(reviving.values()):
         if revival.thread == threading.get_ident():
             revival.waits_for = loop
 
 
-def _named(fs: Any, real: type[Any]) -> str:
+def _named(fs: object, real: type[Any]) -> str:
     return f"{real.__name__} instance (protocol {protocols_of(real)[0]!r})"
 
 
-def _construct_again(fs: Any, real: type[Any], before: dict[str, Any]) -> None:
+def _construct_again(fs: object, real: type[Any], before: dict[str, Any]) -> None:
     state = _state(fs)
     hooks.immortalize(before)
     try:
@@ -526,7 +528,7 @@ def reconstruct(fs: Any, before: dict[str, Any]) -> None:
     state.update((name, before[name]) for name in (*_CARRIED, *real._fork_keeps) if name in before)
 
 
-def reset(fs: Any) -> None:
+def reset(fs: object) -> None:
     """Revive one inherited instance and its targets; see `reset_loop`."""
     hooks.check()
     state = _state(fs)
@@ -586,7 +588,7 @@ def _uncache_above(unusable: set[int]) -> None:
         _uncache_above(unusable | above.keys())
 
 
-def _held_objects(fs: Any) -> Iterator[Any]:
+def _held_objects(fs: object) -> Iterator[Any]:
     """The attributes of an instance, and the members of small containers among them and its arguments."""
     pending: list[tuple[Any, int]] = [(_state(fs), 0)]
     for value, depth in pending:

@@ -22,7 +22,7 @@ from fsspec.exceptions import ForkError
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-_ADVICE = "It belongs to the process that made it, which goes on with it; begin it anew in this one"
+_ADVICE = "It belongs to the process that made it, which continues with it; start it again in this one"
 
 
 def own(obj: Any) -> None:
@@ -94,7 +94,7 @@ class CheckedAttribute(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, obj: Any, owner: type | None = None) -> T:
+    def __get__(self, obj: object, owner: type | None = None) -> T:
         if not hooks.ready[0] and obj is not None:
             hooks.check()
             if hooks.ready[0]:  # else this thread is running the hooks, and they use the attribute
@@ -106,7 +106,7 @@ class CheckedAttribute(Generic[T]):
         except KeyError:
             raise AttributeError(f"{type(obj).__name__!r} object has no attribute {self._name!r}") from None
 
-    def __set__(self, obj: Any, value: T) -> None:
+    def __set__(self, obj: object, value: T) -> None:
         vars(obj)[self._name] = value
 
 

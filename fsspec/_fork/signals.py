@@ -48,7 +48,7 @@ def is_of_signal(error: BaseException) -> bool:
     return True
 
 
-def _number(handler: Any, frame: FrameType | None) -> int:
+def _number(handler: object, frame: FrameType | None) -> int:
     """The signal that ``handler``, or the function of ``frame``, was called for as a handler; 0 for none."""
     import signal
 

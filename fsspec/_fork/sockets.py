@@ -20,7 +20,7 @@ import select
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fsspec._fork import hooks
 from fsspec._fork.fork_lock import BriefLock
@@ -102,7 +102,7 @@ def connect(address: tuple[str, int], timeout: float | None, family: int = 0) ->
     raise failed
 
 
-def has_unread(sock: Any) -> bool:
+def has_unread(sock: socket.socket) -> bool:
     """Whether data arrived without a request: the peer has closed the connection, or is about to."""
     fd = sock.fileno()
     if fd < 0:

@@ -74,6 +74,6 @@ def original(cls: type) -> Any:
     return cls.__dict__.get("_original", cls)
 
 
-def assign(obj: Any, cls: Any) -> None:
+def assign(obj: object, cls: type[Any]) -> None:
     """Make ``cls`` the class of ``obj``, bypassing its ``__setattr__``."""
     object.__setattr__(obj, "__class__", cls)

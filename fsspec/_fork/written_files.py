@@ -28,7 +28,7 @@ from fsspec._fork import hooks
 from fsspec._fork.owned import refuse
 from fsspec._fork.variants import Variant, assign, is_variant, variant
 
-_ADVICE = "What is being written belongs to the process that opened it; open the file anew in this process"
+_ADVICE = "What is being written belongs to the process that opened it; open the file again in this process"
 
 _dropping: dict[int, int] = {}  # by thread: the depth of nested closing of inherited files
 
@@ -170,7 +170,7 @@ def _member(cls: type, name: str) -> object:
 _layers = hooks.Registry()
 
 
-def codec_layer(codec: Callable[..., Any], file: Any, mode: str) -> Any:
+def codec_layer(codec: Callable[..., Any], file: object, mode: str) -> Any:
     """A codec's file object over ``file``: compressing, or with mode "r" decompressing."""
     layer = codec(file, mode=mode)
     if mode != "r" and layer is not file:  # "infer" may find no compression
@@ -182,7 +182,7 @@ _layer_above: dict[int, tuple[weakref.ref[Any], weakref.ref[Any]]] = {}
 """By the id of a file: the file, and the layer above it."""
 
 
-def _remember(layer: Any, file: Any) -> None:
+def _remember(layer: object, file: object) -> None:
     try:
         _layers.add(layer)
         key = id(file)
@@ -191,7 +191,7 @@ def _remember(layer: Any, file: Any) -> None:
         pass  # its class does not support weak references
 
 
-def close_layers(file: Any) -> None:
+def close_layers(file: object) -> None:
     """Close the layers above a file that is being written, the outermost first, so that they are flushed."""
     known = _layer_above.get(id(file))
     layer = known[1]() if known is not None and known[0]() is file else None
@@ -200,7 +200,7 @@ def close_layers(file: Any) -> None:
         layer.close()
 
 
-def _refuse_compressor(layer: Any) -> None:
+def _refuse_compressor(layer: object) -> None:
     state = getattr(layer, "__dict__", None)
     if state is None:
         return
@@ -211,7 +211,7 @@ def _refuse_compressor(layer: Any) -> None:
         assign(layer, inherited(type(layer)))
 
 
-def _refuse(layer: Any) -> None:
+def _refuse(layer: object) -> None:
     if isinstance(layer, Text):
         assign(layer, variant(type(layer), _InheritedText))
     else:

@@ -247,7 +247,7 @@ _LOOP = (
     "call, rather than keeping one from before the fork"
 )
 
-_PARENTS = "The parent goes on with it; leave the child by os._exit where it was forked, or call anew"
+_PARENTS = "The parent continues with it; leave the child by os._exit where it was forked, or call it again"
 
 
 def sync(

@@ -236,7 +236,7 @@ async def perform_awaiting(target: object, step: Step) -> Any:
     return results
 
 
-def awaitable_of(answer: Any) -> Awaitable[Any]:
+def awaitable_of(answer: object) -> Awaitable[Any]:
     """What a method returned as an awaitable, also if a backend's method is a plain function."""
     if hasattr(answer, "__await__") or type(answer) is GeneratorType:
         # what types.coroutine decorates gives a generator that can be awaited

@@ -26,7 +26,7 @@ _EVENT = "anon_inode:[eventfd]"
 _to_renew: list[bool] = []  # not empty if the process has to renew the threads of libuv at its end
 
 
-def is_uvloop(other: Any) -> bool:
+def is_uvloop(other: object) -> bool:
     """Whether ``other`` is a loop of uvloop that exposes its epoll instance."""
     return "uvloop" in sys.modules and hasattr(other, "_get_backend_id")
 

@@ -64,7 +64,7 @@ def _redact_link(text: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment=fragment))
 
 
-def redact_paths(paths: Any) -> Any:
+def redact_paths(paths: object) -> Any:
     """A path or a list of them, as what an error is raised with; paths without secrets stay as they are."""
     if isinstance(paths, list):
         return [redact_paths(path) for path in paths]

@@ -94,7 +94,7 @@ OMIT_ABSENT = "".join(("o", "mit"))
 matter with it, but another object."""
 
 
-def entries_of(listing: Any, on_error: str | Callable[[OSError], Any] = OMIT_ABSENT) -> Any:
+def entries_of(listing: object, on_error: str | Callable[[OSError], Any] = OMIT_ABSENT) -> Any:
     """The entries of a listing; none for an error that ``on_error`` does not raise."""
     if not isinstance(listing, Exception):
         return listing

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fsspec._paths.types import BinaryReader, BinaryWriter, Options, Progress, StrPath
 
 
-def checks_file_version(fs: Any) -> bool:
+def checks_file_version(fs: object) -> bool:
     """Whether files of a filesystem raise if bytes belong to another version than their ``details`` say.
 
     Those of s3fs ask so, with ``If-Match``; its ``cat_file`` does not. A folder opens what is in it.

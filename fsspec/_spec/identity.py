@@ -96,7 +96,7 @@ class Identity:
         try:
             instances.reconstruct(self, before)
         except Exception as error:  # an error of any kind is given a note
-            note = "being made anew, by another call of __init__ with the same arguments"
+            note = "being made again, by another call of __init__ with the same arguments"
             add(
                 error, f"fsspec: in this forked process the {type(self).__name__} that it inherited is {note}"
             )

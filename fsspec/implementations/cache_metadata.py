@@ -522,7 +522,7 @@ def _is_entry(detail: object) -> bool:
     )
 
 
-def _are_blocks(detail: Any) -> bool:
+def _are_blocks(detail: object) -> bool:
     """Whether an entry has the numbers of the blocks of a copy, and in a valid form."""
     if not isinstance(detail, dict):
         return False

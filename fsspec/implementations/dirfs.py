@@ -146,7 +146,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return f"{self.fs.fsid}_{self.path}"
 
     # paths ------------------------------------------------------------------------
-    def _join(self, path: Any) -> Any:
+    def _join(self, path: object) -> Any:
         """A path, several or a mapping of them, on the other filesystem."""
         if path is None:
             return None
@@ -166,7 +166,7 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
                 check_contained(".", [read.strip("/")])
         return f"{self.path.rstrip('/')}{self.fs.sep}{rest}"
 
-    def _join_one(self, path: Any) -> Any:
+    def _join_one(self, path: object) -> Any:
         """One path on the other filesystem; `NoPathError` for several."""
         return self._join(path if path is None else url_text(path))
 

@@ -158,7 +158,7 @@ def test_what_only_its_own_process_can_use_is_to_be_begun_anew(monkeypatch):
     """No variable and no call makes it usable in a child: whatever is set, they are not advised."""
     for value in ("0", "1"):
         monkeypatch.setenv("FSSPEC_FORK_RESET", value)
-        with pytest.raises(fsspec.fork.ForkError, match="begin it anew in this one") as caught:
+        with pytest.raises(fsspec.fork.ForkError, match="start it again in this one") as caught:
             fsspec.fork.refuse(object(), "the upload of x")
         assert "FSSPEC_FORK_RESET" not in str(caught.value) and "reset_after_fork" not in str(caught.value)
 

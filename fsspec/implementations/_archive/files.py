@@ -172,7 +172,7 @@ class FileArchive(AbstractArchiveFileSystem):
             self._archive_bytes.after_fork()
 
     # members ----------------------------------------------------------------------
-    def _open_member(self, path: str, member: Any) -> IO[bytes]:
+    def _open_member(self, path: str, member: object) -> IO[bytes]:
         """A reader of a member's bytes; for `MemberFile`, which was given the member."""
         raise NotImplementedError(f"{type(self).__name__} cannot read members")
 
@@ -190,7 +190,7 @@ class MemberFile(io.BufferedIOBase):
 
     mode, newlines = "r", None  # as zipfile's
 
-    def __init__(self, fs: FileArchive, path: str, member: Any, size: int) -> None:
+    def __init__(self, fs: FileArchive, path: str, member: object, size: int) -> None:
         self.fs = fs
         self._member = member
         self.path = self.name = path

@@ -204,7 +204,7 @@ class Cache(ChainedFileSystem):
         """The URL of a path on the target."""
         return str(self.fs.unstrip_protocol(self._without_protocol(name)))
 
-    def _without_protocol(self, path: Any) -> Any:
+    def _without_protocol(self, path: object) -> Any:
         """A path, several or a mapping of them, without the protocol of the cache."""
         if isinstance(path, dict):
             return {self._without_protocol(p): value for p, value in path.items()}
@@ -217,7 +217,7 @@ class Cache(ChainedFileSystem):
             else _without_protocol(given, type(self))
         )
 
-    def _bare_one(self, path: Any) -> Any:
+    def _bare_one(self, path: object) -> Any:
         """One path without the protocol of the cache; `NoPathError` for several."""
         return self._without_protocol(path if path is None else url_text(path))
 

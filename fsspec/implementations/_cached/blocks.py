@@ -129,7 +129,7 @@ class CachingFileSystem(Cache):
         codec = get_compression(path, self.compression)
         return f if codec is None else reading_layer(compr[codec], f, path)
 
-    def _note_writer(self, path: str, file: Any) -> None:
+    def _note_writer(self, path: str, file: object) -> None:
         """Know a file that is written, as long as it exists. Some have no ``autocommit``: those are on the
         target at once, or when a transaction ends."""
         writers = self._open_writers
@@ -233,7 +233,7 @@ class CachingFileSystem(Cache):
         uid: str,
         block_size: int | None,
         kwargs: Options,
-        opened: Any = None,
+        opened: object = None,
     ) -> LocalCopy | BlockFile | None:
         """Open a file that has no copy yet; None, with a warning, if the disk is full. ``entry``, ``uid``:
         its entry and version on the target. ``opened``: the file on the target, if it is open already."""
@@ -254,7 +254,7 @@ class CachingFileSystem(Cache):
         uid: str,
         block_size: int | None,
         kwargs: Options,
-        opened: Any,
+        opened: object,
     ) -> LocalCopy | BlockFile:
         detail = {
             "original": path,

@@ -148,7 +148,7 @@ def _is_own(cache: Cache, name: str, kwargs: Options) -> bool:
 
 
 def _get_page(
-    cache: Cache, rpath: Any, lpath: Any, recursive: bool = False, *args: Any, **kwargs: Any
+    cache: Cache, rpath: object, lpath: object, recursive: bool = False, *args: Any, **kwargs: Any
 ) -> None:
     """Download a page that lists others, a folder for the target and a file for the cache."""
     if recursive or not isinstance(rpath, str) or trailing_sep(rpath) or has_magic(rpath):

@@ -99,7 +99,7 @@ def _where(options: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _place(name: str, value: Any, protocol: Any) -> Any:
+def _place(name: str, value: Any, protocol: object) -> Any:
     """The value of such an option without credentials, in a form for JSON."""
     if isinstance(value, AbstractFileSystem):
         return _described(value)

@@ -43,7 +43,7 @@ def has_magic(s: str) -> bool:
     return magic_check.search(s) is not None
 
 
-def url_given(url: Any) -> Any:
+def url_given(url: object) -> Any:
     """A URL as a client takes it. Raises NoPathError: it is neither text nor an object that stands for a
     URL."""
     return url if hasattr(url, "path") else url_text(url)

@@ -49,7 +49,7 @@ class _Idle:
                     raise queue.Empty from None
             time.sleep(0.005)  # only in sessions whose maker asked for ``pool_block``
 
-    def put(self, connection: Any, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, connection: object, block: bool = True, timeout: float | None = None) -> None:
         if 0 < self.maxsize <= self.qsize():
             raise queue.Full
         self.queue.append(connection)

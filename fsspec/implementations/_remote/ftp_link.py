@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from fsspec._fork import sockets
 from fsspec._fork.owned import is_mine
 from fsspec.implementations._remote.ftp_parsing import refused
-from fsspec.implementations._remote.link import ClientLink
+from fsspec.implementations._remote.link import ClientLink, Connecting
 from fsspec.implementations._remote.refusals import name_server
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class FTPLink(ClientLink):
 
     protocol = "FTP"
 
-    def __init__(self, fs: Any, name: str) -> None:
+    def __init__(self, fs: Connecting, name: str) -> None:
         super().__init__(fs, name)
         self.ftp: Any = None
         self.unknown: set[str] = set()  # commands that the server does not support

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
@@ -38,14 +38,21 @@ class OwnedLink:
     def check_owner(self) -> None:
         """Raise `ForkError` in a forked child, which may be inside a call of the parent."""
         if not is_mine(self):
-            advice = "It is the parent's, which goes on with it; begin it anew in this process"
+            advice = "It is the parent's, which continues with it; start it again in this process"
             refuse(self, f"the transfer from or to the {self.protocol} server {self.name}", advice)
+
+
+class Connecting(Protocol):
+    """A filesystem that connects to a server."""
+
+    def _connect(self) -> None:
+        """Log in, and `ClientLink.put` the clients that are logged in."""
 
 
 class ClientLink(OwnedLink):
     """A link that stores client objects, which the filesystem's ``_connect`` sets by `put`."""
 
-    def __init__(self, fs: Any, name: str) -> None:
+    def __init__(self, fs: Connecting, name: str) -> None:
         super().__init__(name)
         self._connecting = False
         self._filesystem = weakref.ref(fs)

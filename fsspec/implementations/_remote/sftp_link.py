@@ -26,7 +26,7 @@ from paramiko.sftp import CMD_DATA, CMD_READ, int64
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from fsspec._fork import sockets
-from fsspec.implementations._remote.link import ClientLink, FilesLink, interrupt_in
+from fsspec.implementations._remote.link import ClientLink, Connecting, FilesLink, interrupt_in
 from fsspec.implementations._remote.refusals import name_server, refusal
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class SFTPLink(ClientLink, FilesLink):
     protocol = "SFTP"
     lost = LOST
 
-    def __init__(self, fs: Any, timeout: float | None, name: str) -> None:
+    def __init__(self, fs: Connecting, timeout: float | None, name: str) -> None:
         super().__init__(fs, name)
         self._timeout = timeout
         self.client: Any = None
@@ -123,7 +123,7 @@ class SFTPLink(ClientLink, FilesLink):
 
     _connected = _is_alive
 
-    def is_open(self, remote: Any) -> bool:
+    def is_open(self, remote: object) -> bool:
         return self.remotes.get(remote) is self.sftp and self._is_alive()
 
     def _watch(self) -> None:
@@ -149,7 +149,7 @@ class SFTPLink(ClientLink, FilesLink):
             sftp.close()
         self._forget_remotes(sftp)  # after closing: else each would send its own close
 
-    def _forget_remotes(self, sftp: Any) -> None:
+    def _forget_remotes(self, sftp: object) -> None:
         for remote in [remote for remote, session in list(self.remotes.items()) if session is sftp]:
             self.forget(remote)
 
@@ -217,7 +217,7 @@ class SFTPLink(ClientLink, FilesLink):
             raise interrupt_in(error) or error
         return result
 
-    def _put_back(self, client: Any, sftp: Any) -> None:
+    def _put_back(self, client: object, sftp: object) -> None:
         if self.sftp is not None:
             self.close()  # the connection that an operation within this one has made
         self.client, self.sftp = client, sftp

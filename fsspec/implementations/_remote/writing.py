@@ -119,7 +119,7 @@ class Handle(io.RawIOBase):
     remote: Any = None
     _server_link: Any
 
-    def __init__(self, fs: Any, path: str, mode: str) -> None:
+    def __init__(self, fs: object, path: str, mode: str) -> None:
         self.fs, self.path, self.mode = fs, path, mode
         self._position = 0
         own(self)

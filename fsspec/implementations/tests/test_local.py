@@ -801,7 +801,7 @@ def test_parent_and_child_read_and_write_each_for_themselves(top):
                 try:
                     refused()
                 except ForkError as error:
-                    assert "anew" in str(error)
+                    assert "open the file again" in str(error)
                 else:
                     raise AssertionError("not refused")
             pending.discard()

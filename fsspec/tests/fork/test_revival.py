@@ -202,7 +202,7 @@ def test_an_error_of_a_constructor_in_a_child_tells_that_it_is_called_again():
         try:
             fs.info("a")
         except KeyError as error:
-            assert "the Takes that it inherited is being made anew" in error.__notes__[0], error.__notes__
+            assert "the Takes that it inherited is being made again" in error.__notes__[0], error.__notes__
             return
         raise AssertionError("was made")
 
