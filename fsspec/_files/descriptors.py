@@ -24,6 +24,12 @@ def new_descriptor(make: Callable[..., int], *args: Any) -> int:
     return made[0]
 
 
+def close_all(fds: list[int]) -> None:
+    """Close descriptors and forget them, each in one step: after an interrupt a second call goes on."""
+    while fds:
+        list(map(os.close, map(list.pop, (fds,))))  # in C, as above
+
+
 @lru_cache(maxsize=1)
 def get_umask(mask: int = 0o666) -> int:
     """The umask of this process, as it is at the first call.

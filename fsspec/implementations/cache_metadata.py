@@ -31,8 +31,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,10 +40,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from fsspec._error_notes import FULL
 from fsspec._files.replacing import file_state, name_target, write_all
 from fsspec._fork import hooks
-from fsspec.implementations._cached.folder_lock import locked_folder
+from fsspec.implementations._cached.folder_lock import run_locked
 from fsspec.implementations._cached.folders import is_inside, part_in, remove
 
 if TYPE_CHECKING:
+    from fsspec._paths.types import T
     from fsspec.caching import MMapCache
     from fsspec.implementations._cached.base import Cache
     from fsspec.implementations._cached.sources import Source
@@ -90,21 +91,24 @@ class CacheMetadata:
         self.lock = threading.RLock()  # another thread of the parent may have held it
         self._lock_depth = 0
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other threads and processes from saving to the written folder meanwhile.
+    def alone(self, work: Callable[..., T], *args: Any) -> T:
+        """What ``work`` gives, while other threads and processes are kept from saving to the written folder.
 
-        Within this context the entries agree with their files. Who has a file open can rely on its entry
-        afterwards as well.
+        Within it the entries agree with their files. Who has a file open can rely on its entry afterwards
+        as well.
         """
         with self.lock:
-            self._lock_depth += 1
+            outer = self._lock_depth
             try:
-                with nullcontext() if self._lock_depth > 1 else locked_folder(self._storage[-1]):
-                    yield
+                self._lock_depth = outer + 1
+                if outer:
+                    return work(*args)
+                return run_locked(self._storage[-1], partial(work, *args))
             finally:
-                # it began again if the process was forked within
-                self._lock_depth = max(0, self._lock_depth - 1)
+                try:
+                    self._lock_depth = outer
+                finally:  # whenever an interrupt comes
+                    self._lock_depth = outer
 
     def add_folder(self, path: str) -> None:
         """Add a folder, which is the one that is written from now on."""
@@ -152,8 +156,7 @@ class CacheMetadata:
     def save(self) -> None:
         """Write what has changed; nothing is written if nothing has."""
         if self._changed_details and os.path.isdir(self._storage[-1]):
-            with self.alone():
-                self._save_changes()
+            self.alone(self._save_changes)
 
     def _save_if_room(self) -> None:
         """As `save`. On a full disk what has changed is kept for the next time: there is room once the files
@@ -389,28 +392,29 @@ class CacheMetadata:
         dict
             the entry as it is now.
         """
-        folder = self._storage[-1]
-        fn = os.path.join(folder, detail["fn"])
-        with self.alone():
-            self._refresh_table(len(self._storage) - 1)
-            detail, table = self._with_source(path, detail), self.cached_files[-1]
-            present = table.get(self._entry_key(path, table))
-            if present is not None and _same(present, detail) and not _too_old(present, cfs):
-                if is_whole(present, fn):
-                    return present
-            remove(fn)  # processes that have mapped it keep what they mapped
-            try:
-                with open(fn, "xb") as f:
-                    f.truncate(detail["size"])
-                self.update_file(path, detail)
-                self._save_changes()
-            except BaseException as error:  # a full disk, an interrupt: what is saved next has no such entry
-                key = self._entry_key(path, table := self.cached_files[-1])
-                self._changed_details.pop(key, None)
-                table.pop(key, None)
-                remove(fn)
-                name_target(error, None, fn)
-                raise
+        return self.alone(self._reserve_file, path, detail, cfs)
+
+    def _reserve_file(self, path: str, detail: Detail, cfs: Cache) -> Detail:
+        fn = os.path.join(self._storage[-1], detail["fn"])
+        self._refresh_table(len(self._storage) - 1)
+        detail, table = self._with_source(path, detail), self.cached_files[-1]
+        present = table.get(self._entry_key(path, table))
+        if present is not None and _same(present, detail) and not _too_old(present, cfs):
+            if is_whole(present, fn):
+                return present
+        remove(fn)  # processes that have mapped it keep what they mapped
+        try:
+            with open(fn, "xb") as f:
+                f.truncate(detail["size"])
+            self.update_file(path, detail)
+            self._save_changes()
+        except BaseException as error:  # a full disk, an interrupt: what is saved next has no such entry
+            key = self._entry_key(path, table := self.cached_files[-1])
+            self._changed_details.pop(key, None)
+            table.pop(key, None)
+            remove(fn)
+            name_target(error, None, fn)
+            raise
         return detail
 
     def enter_blocks(self, path: str, cache: MMapCache) -> None:
@@ -421,21 +425,23 @@ class CacheMetadata:
         cache
             of the file, with ``blocks``, ``blocksize`` and ``size``.
         """
+        self.alone(self._enter_blocks, path, cache)
+
+    def _enter_blocks(self, path: str, cache: MMapCache) -> None:
         folder = self._storage[-1]
-        with self.alone():
-            self._refresh_table(len(self._storage) - 1)
-            key = self._entry_key(path, self.cached_files[-1])
-            detail = self.cached_files[-1].get(key)
-            if detail is None or detail["blocks"] is True or not _is_mapped(cache, folder, detail):
-                return  # it was removed or replaced meanwhile: these are blocks of a file that is gone
-            blocks = set(detail["blocks"]).union(cache.blocks)
-            whole = len(blocks) * cache.blocksize >= cache.size
-            self._enter_detail(key, {**detail, "blocks": True if whole else blocks})
-            try:
-                self._save_changes()
-            except BaseException:  # by the next time the file may be another one
-                self._changed_details.pop(key, None)
-                raise
+        self._refresh_table(len(self._storage) - 1)
+        key = self._entry_key(path, self.cached_files[-1])
+        detail = self.cached_files[-1].get(key)
+        if detail is None or detail["blocks"] is True or not _is_mapped(cache, folder, detail):
+            return  # it was removed or replaced meanwhile: these are blocks of a file that is gone
+        blocks = set(detail["blocks"]).union(cache.blocks)
+        whole = len(blocks) * cache.blocksize >= cache.size
+        self._enter_detail(key, {**detail, "blocks": True if whole else blocks})
+        try:
+            self._save_changes()
+        except BaseException:  # by the next time the file may be another one
+            self._changed_details.pop(key, None)
+            raise
 
     def on_close_cached_file(self, f: AbstractBufferedFile, path: str) -> None:
         """Enter the blocks that an open file has fetched; see `enter_blocks`.

@@ -185,16 +185,20 @@ class CachingFileSystem(Cache):
         self._settle_folders()
         if self._open_writers or self._read_meanwhile:
             self._drop_what_is_written(path)
-        with self._metadata.alone():
-            self._metadata.load()
-            found = self._usable_entry(path, uid)
-            self._count_lookup(found is not None, path)
-            try:
-                return None if found is None else self._open_found(path, *found, kwargs, block_size)
-            except FileNotFoundError as error:
-                if found is None or error.filename != found[1]:
-                    raise
-                return None  # another process has removed the copy
+        return self._metadata.alone(self._look_up, path, uid, kwargs, block_size)
+
+    def _look_up(
+        self, path: str, uid: str | None, kwargs: Options, block_size: int | None
+    ) -> LocalCopy | BlockFile | None:
+        self._metadata.load()
+        found = self._usable_entry(path, uid)
+        self._count_lookup(found is not None, path)
+        try:
+            return None if found is None else self._open_found(path, *found, kwargs, block_size)
+        except FileNotFoundError as error:
+            if found is None or error.filename != found[1]:
+                raise
+            return None  # another process has removed the copy
 
     def _open_found(
         self, path: str, detail: dict[str, Any], fn: str, kwargs: Options, block_size: int | None
@@ -271,26 +275,31 @@ class CachingFileSystem(Cache):
         fn = os.path.join(self.storage[-1], detail["fn"])
         self._mkcache()
         os.makedirs(os.path.dirname(fn), exist_ok=True)
-        with self._metadata.alone():
-            while True:
-                detail = self._metadata.reserve(path, detail, self)
-                try:
-                    if detail["blocks"] is True:  # another process has copied the file meanwhile
-                        return LocalCopy(path, fn)
-                    return BlockFile(self, path, detail, fn, opened, **kwargs)
-                except FileNotFoundError as error:
-                    if error.filename != fn:
-                        raise
-                    # another process has removed it
+        return self._metadata.alone(self._reserve_and_open, path, detail, fn, kwargs, opened)
+
+    def _reserve_and_open(
+        self, path: str, detail: dict[str, Any], fn: str, kwargs: Options, opened: Any
+    ) -> LocalCopy | BlockFile:
+        while True:
+            detail = self._metadata.reserve(path, detail, self)
+            try:
+                if detail["blocks"] is True:  # another process has copied the file meanwhile
+                    return LocalCopy(path, fn)
+                return BlockFile(self, path, detail, fn, opened, **kwargs)
+            except FileNotFoundError as error:
+                if error.filename != fn:
+                    raise
+                # another process has removed it
 
     def _drop_version(self, path: str, detail: dict[str, Any]) -> None:
         """Remove the blocks of an outdated version, unless newer ones have replaced them."""
-        table = self._metadata
-        with table.alone():
-            table.load()
-            for found, fn in table.lookup(path, None):
-                if self._cache_folders.is_written(fn) and found.get("version") == detail.get("version"):
-                    self.pop_from_cache(path)
+        self._metadata.alone(self._drop_same_version, path, detail.get("version"))
+
+    def _drop_same_version(self, path: str, version: object) -> None:
+        self._metadata.load()
+        for found, fn in self._metadata.lookup(path, None):
+            if self._cache_folders.is_written(fn) and found.get("version") == version:
+                self.pop_from_cache(path)
 
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any

@@ -207,16 +207,18 @@ class FetchedCopies(PendingFileSystem):
         if not self._shares_names:
             os.replace(part, fn)
             return self._enter_copy(path, fn, uid)
-        with self._metadata.alone():  # what had the name is gone before the table, and the table before this
-            self._metadata.load()
-            self._metadata.drop_names({self.hash_name(path)})
-            self._metadata.save()
-            os.replace(part, fn)
-            where = self._enter_copy(path, fn, uid)
-            self._metadata.save()
-            if use is not None:
-                with suppress(FileNotFoundError):  # the cache was cleared meanwhile
-                    use(where)
+        return self._metadata.alone(self._replace_copy, path, part, fn, uid, use)
+
+    def _replace_copy(self, path: str, part: str, fn: str, uid: str | None, use: Any) -> str:
+        self._metadata.load()  # what had the name is gone before the table, and the table before this
+        self._metadata.drop_names({self.hash_name(path)})
+        self._metadata.save()
+        os.replace(part, fn)
+        where = self._enter_copy(path, fn, uid)
+        self._metadata.save()
+        if use is not None:
+            with suppress(FileNotFoundError):  # the cache was cleared meanwhile
+                use(where)
         return where
 
     @property

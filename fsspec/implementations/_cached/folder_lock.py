@@ -9,11 +9,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import compress
+from operator import methodcaller
+from typing import TYPE_CHECKING
 
-from fsspec._files.descriptors import new_descriptor
+from fsspec._files.descriptors import close_all
 from fsspec._fork import hooks
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import T
 
 try:
     import fcntl
@@ -29,40 +35,40 @@ _gates: dict[str, threading.Lock] = {}  # of folders: what threads of this proce
 hooks.at_fork(child=_gates.clear)
 
 
-@contextmanager
-def locked_folder(folder: str) -> Iterator[None]:
-    """Keep others, threads and processes, from saving to a folder meanwhile."""
-    gate = _gates.setdefault(folder, threading.Lock())
-    held: list[bool] = []
-    try:
-        held.extend(map(gate.acquire, (True,), (PATIENCE,)))  # in C: no interrupt comes between the two
-        with _flocked(folder):
-            yield
-    finally:
-        if any(held):
-            gate.release()
+def run_locked(folder: str, work: Callable[[], T]) -> T:
+    """What ``work`` gives, while others, threads and processes, are kept from saving to a folder.
 
-
-@contextmanager
-def _flocked(folder: str) -> Iterator[None]:
-    fd, pid = -1, os.getpid()
-    if _CAN_LOCK:
-        with suppress(OSError):
-            fd = new_descriptor(os.open, folder, os.O_RDONLY)
+    It is no context manager: if an interrupt came as an ``__exit__`` that is written in Python begins, the
+    folder would stay locked for as long as the traceback is kept.
+    """
+    gate, pid = _gates.setdefault(folder, threading.Lock()), os.getpid()
+    held: list[threading.Lock] = []
+    fds: list[int] = []
     try:
-        if fd >= 0:
-            _lock(fd)
-        yield
+        # in C: no interrupt comes between the two
+        held.extend(compress((gate,), map(gate.acquire, (True,), (PATIENCE,))))
+        if _CAN_LOCK:
+            with suppress(OSError):
+                fds.extend(map(os.open, (folder,), (os.O_RDONLY,)))
+            for fd in fds:
+                _lock(fd)
+        return work()
     finally:
         try:
-            if fd >= 0 and pid == os.getpid():  # else the lock is the parent's
-                # a child that was forked meanwhile has the descriptor as well: closing would not do
-                fcntl.flock(fd, fcntl.LOCK_UN)
-        except OSError:
-            pass
-        finally:
-            if fd >= 0:
-                os.close(fd)
+            _release(held, fds, pid)
+        finally:  # an interrupt may have come within the first
+            _release(held, fds, pid)
+
+
+def _release(held: list[threading.Lock], fds: list[int], pid: int) -> None:
+    """Release what is held, in steps of which each is done once, whenever an interrupt comes."""
+    if fds and pid == os.getpid():  # else the lock is the parent's
+        with suppress(OSError):
+            # a child that was forked meanwhile has the descriptor as well: closing would not do
+            fcntl.flock(fds[0], fcntl.LOCK_UN)
+    close_all(fds)
+    if held:
+        list(map(methodcaller("release"), map(list.pop, (held,))))
 
 
 def _lock(fd: int) -> None:

@@ -16,10 +16,10 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from fsspec._files.descriptors import new_descriptor
+from fsspec._files.descriptors import close_all
 from fsspec.implementations._cached.folders import PART_SUFFIX
 from fsspec.implementations.cache_metadata import TABLE
 
@@ -180,30 +180,22 @@ def lock_shared(fd: int) -> None:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
-@contextmanager
-def _unused(path: str) -> Iterator[bool]:
-    """Whether nobody else has a copy open."""
-    if fcntl is None:
-        yield True
-        return
-    fd = new_descriptor(os.open, path, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
-    finally:
-        os.close(fd)
-
-
 def remove_unused(path: str) -> bool:
     """Remove a copy unless it is open; whether it was removed."""
+    fds: list[int] = []
     try:
-        with _unused(path) as alone:
-            if alone:
-                os.unlink(path)
-            return alone
+        try:
+            if fcntl is not None:
+                fds.extend(map(os.open, (path,), (os.O_RDONLY,)))
+                fcntl.flock(fds[0], fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where somebody has it open
+            os.unlink(path)
+            return True
+        finally:
+            try:
+                close_all(fds)
+            finally:  # an interrupt may have come within the first
+                close_all(fds)
     except FileNotFoundError:
         return True
-    except OSError:  # no permission, or open on Windows
+    except OSError:  # it is in use; no permission, or open on Windows
         return False

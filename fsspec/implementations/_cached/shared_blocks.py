@@ -68,17 +68,20 @@ def _enter(cfs: CachingFileSystem) -> None:
     """Put the whole files that have arrived in their places."""
     arrived, cfs._arrived_files = cfs._arrived_files, []
     try:
-        with cfs._metadata.alone():
-            for path, part, fn, detail in arrived:
-                os.replace(part, fn)
-                cfs._metadata.update_file(path, detail)
-            cfs.save_cache()
+        cfs._metadata.alone(_move_and_save, cfs, arrived)
     except OSError:
         logger.warning("what was read cannot be kept", exc_info=True)
     finally:
         for _, part, *_ in arrived:
             remove(part)
     cfs._keep_limits([fn for _, _, fn, _ in arrived])
+
+
+def _move_and_save(cfs: CachingFileSystem, arrived: list[Any]) -> None:
+    for path, part, fn, detail in arrived:
+        os.replace(part, fn)
+        cfs._metadata.update_file(path, detail)
+    cfs.save_cache()
 
 
 class SharedBlocks:
