@@ -113,6 +113,7 @@ class AbstractBufferedFile(io.IOBase):
     _closed = True  # until constructed
     _fsspec_given_up_upload: GivenUp | None = None
     _fsspec_closed_by_transaction = False
+    _fsspec_made_at_open = False  # on its server, which then refuses in mode "x" where there is one
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)

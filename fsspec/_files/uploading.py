@@ -68,7 +68,7 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of sending a part, the last one with ``force``."""
     first, buffer, size = file.offset is None, file.buffer, file.buffer.seek(0, 2)
     if force and first and not size and file.mode == "xb" and is_default(file.write):
-        if not file._fsspec_is_piped():  # which asks for itself
+        if not file._fsspec_made_at_open and not file._fsspec_is_piped():  # those ask for themselves
             _refuse_existing(file)  # s3fs would empty it
     file.forced = file.forced or force
     try:

@@ -237,17 +237,18 @@ class SMBFileSystem(ServerFileSystem):
 
     @unless_patched
     def cp_file(self, path1: str, path2: str, **kwargs: Any) -> None:
-        """Copy one file, on the server."""
+        """Copy one file, on the server. What was at ``path2`` is replaced once the copy is whole."""
         if self.isdir(path1):
             self.makedirs(path2, exist_ok=True)
             return
-        link = self._server_link
+        link, part = self._server_link, self._unc_path(hidden_name(path2))
         try:
-            self._call_client(smbclient.copyfile, self._unc_path(path1), self._unc_path(path2))
+            self._call_client(smbclient.copyfile, self._unc_path(path1), part)
+            self._call_client(smbclient.replace, part, self._unc_path(path2))
         except BaseException:  # an interrupt, too, leaves no part
             if is_mine(link):  # else the parent continues with it
                 with suppress(OSError):
-                    self._call_client(smbclient.remove, self._unc_path(path2))
+                    self._call_client(smbclient.remove, part)
             raise
 
     # contents ---------------------------------------------------------------------

@@ -341,11 +341,11 @@ class WebHDFS(ServerFileSystem):
                         target.write(data)
                 if self.exists(rpath):
                     self.rm_file(rpath)
-                self.mv(temporary, rpath)
             except BaseException:  # an interrupt, too, leaves no part
                 with suppress(OSError):
                     self.rm_file(temporary)
                 raise
+        self.mv(temporary, rpath)  # if that fails it is the only one
 
     # contents ---------------------------------------------------------------------
     @default

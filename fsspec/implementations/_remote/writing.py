@@ -31,6 +31,7 @@ class SeekableWriting(AbstractBufferedFile):
     """
 
     _written_end = 0
+    _fsspec_made_at_open = True
 
     def _seek_handle(self, to: int) -> None:
         raise NotImplementedError

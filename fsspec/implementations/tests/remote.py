@@ -180,7 +180,9 @@ class RemoteTests:
         with fs.open("/fresh", "xb") as f:
             f.write(b"1")
         fs.touch("/empty")
-        assert (got(server, "fresh"), got(server, "empty")) == (b"1", b"")
+        with fs.open("/new", "xb"):
+            pass
+        assert (got(server, "fresh"), got(server, "empty"), got(server, "new")) == (b"1", b"", b"")
         with pytest.raises(FileNotFoundError, match="/no/folder"):
             fs.pipe_file("/no/folder", b"")
         with pytest.raises(IsADirectoryError, match="/d"):

@@ -146,6 +146,16 @@ def test_a_compression_is_not_gone_past(fs, tmp_path):
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
+@pytest.mark.parametrize("source", ["/SHARE/no", "/SHARE/d/ten", "/SHARE/kept"])
+def test_a_copy_that_fails_leaves_what_was_there(server, fs, source):
+    fs.pipe_file("/SHARE/kept", b"old")
+    fs.pipe_file("/SHARE/d/ten", b"0123456789")
+    before = sorted(fs.find("/SHARE"))
+    with pytest.raises(OSError):  # the server has no copies of its own
+        fs.cp_file(source, "/SHARE/kept")
+    assert got(server, "kept") == b"old" and sorted(fs.find("/SHARE")) == before
+
+
 def test_files_are_written_in_blocks(server, fs):
     with fs.open("/SHARE/out", "wb", block_size=2**16) as f:
         for at in range(0, len(BIG), 100_000):
@@ -155,6 +165,9 @@ def test_files_are_written_in_blocks(server, fs):
     assert got(server, "empty") == b""
     with pytest.raises(FileExistsError, match="out"):
         fs.open("/SHARE/out", "xb")
+    with fs.open("/SHARE/made", "xb"):
+        pass
+    assert got(server, "made") == b""
     with fs.transaction:
         fs.pipe_file("/SHARE/new", b"1")
         assert not fs.exists("/SHARE/new")
@@ -163,7 +176,7 @@ def test_files_are_written_in_blocks(server, fs):
         with fs.transaction:
             fs.pipe_file("/SHARE/newer", b"1")
             1 / 0
-    assert sorted(os.listdir(server.folder)) == ["big", "d", "empty", "new", "out"]
+    assert sorted(os.listdir(server.folder)) == ["big", "d", "empty", "made", "new", "out"]
 
 
 def test_a_refusal_is_an_error_of_the_system_and_of_smbprotocol(fs):
