@@ -36,7 +36,7 @@ from fsspec._fork.class_facts import is_ours
 from fsspec._fork.foreign_files import adopt
 from fsspec._fork.hooks import FORK_AVAILABLE
 from fsspec._fork.instances import _Cached, make_instance, make_listed_instance
-from fsspec._fork.written_files import Text, codec_layer
+from fsspec._fork.written_files import Text, check_text_options, codec_layer
 from fsspec._overriding import default, is_default, mark_built_in, supported
 from fsspec._paths.paths import url_text
 from fsspec._paths.redaction import redact_paths
@@ -546,6 +546,8 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
                 unset = [name for name, value in given.items() if value is None]
                 given = supported(self, "open", given, unset)
             kwargs.update(given)
+            if text and "r" not in mode:
+                check_text_options(**text)
             binary = self.open(path, mode.replace("t", "") + "b", **kwargs)
             return (Text if binary.writable() else io.TextIOWrapper)(binary, **text)
         autocommit = kwargs.pop("autocommit", not self._intrans)

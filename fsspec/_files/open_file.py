@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, AnyStr, Generic, Literal, SupportsInd
 
 from fsspec._files.decoding import reading_layer
 from fsspec._fork.owned import is_mine, own
-from fsspec._fork.written_files import Text, codec_layer
+from fsspec._fork.written_files import Text, check_text_options, codec_layer
 from fsspec._paths.redaction import redact_url
 from fsspec.compression import check_installed, compr
 from fsspec.utils import _unstrip_protocol, infer_compression
@@ -112,6 +112,7 @@ class OpenFile(Generic[AnyStr]):
         mode = self.mode.replace("t", "").replace("b", "")
         if "r" not in mode:
             check_installed(self.compression)  # before an empty file is created
+            check_text_options(self.encoding, self.errors, self.newline)
         try:
             f = self.fs.open(self.path, mode=mode + "b")
         except FileNotFoundError as error:

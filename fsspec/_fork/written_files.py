@@ -71,6 +71,14 @@ class Text(io.TextIOWrapper):
         io.TextIOWrapper.close(self)
 
 
+def check_text_options(
+    encoding: str | None = None, errors: str | None = None, newline: str | None = None
+) -> None:
+    """Raise LookupError or ValueError if no text has these options: before a file is opened for writing,
+    which empties it."""
+    io.TextIOWrapper(io.BytesIO(), encoding or "utf-8", errors, newline)
+
+
 def _begins_in_order(buffer: Any) -> bool:
     return getattr(buffer, "mode", None) in ("wb", "xb") and not buffer.seekable()
 

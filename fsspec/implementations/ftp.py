@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 from fsspec._fork.owned import CheckedAttribute, finalize, is_mine
 from fsspec._overriding import default, is_built_in, unless_patched
 from fsspec._paths.paths import folder_error, hidden_name, local_side
-from fsspec._paths.ranges import as_number
+from fsspec._paths.ranges import as_number, as_view
 from fsspec._public import publish
 from fsspec._spec.contents import parts_of
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, for_file
@@ -396,6 +396,7 @@ class FTPFileSystem(ServerFileSystem):
         if kwargs or self._intrans or not self._fsspec_opens_itself:
             return super().pipe_file(path, value, mode=mode, **kwargs)
         path = self._strip_protocol(path)
+        as_view(path, value).release()  # what cannot be written does not begin a file, nor empty one
         if mode == "create" and self._fsspec_is_taken(path):
             raise FileExistsError(path)
         self._send_parts("STOR", path, [value])

@@ -960,6 +960,37 @@ def test_nothing_is_committed_of_a_file_that_buffers_nothing(kind):
     assert fs.files == {"in": b"1234", "outside": b"1234"}
 
 
+@pytest.mark.parametrize("text", [{"encoding": "none such"}, {"newline": "x"}], ids=["encoding", "newline"])
+@pytest.mark.parametrize("kind", ["file", "memory", "sent"])
+def test_a_file_is_not_emptied_for_text_that_cannot_be(kind, text, tmp_path):
+    class Sent(DictFileSystem):
+        def _open(self, path, mode="rb", autocommit=True, **kwargs):
+            return AbstractBufferedFile(self, path, mode=mode, autocommit=autocommit)
+
+        def pipe_file(self, path, value, **kwargs):
+            self.files[path] = value
+
+        def cat_file(self, path, start=None, end=None, **kwargs):
+            return self.files[path][start:end]
+
+    fs = Sent({}) if kind == "sent" else fsspec.filesystem(kind, skip_instance_cache=True)
+    path = str(tmp_path / "f")
+    fs.pipe_file(path, b"old")
+    opening = [
+        lambda: fs.open(path, "w", **text),
+        lambda: fs.open(path, "wt", compression="gzip", **text),
+        lambda: fs.write_text(path, "new", **text),
+        lambda: OpenFile(fs, path, "w", **text).open(),
+    ]
+    for fails in opening:
+        with pytest.raises((LookupError, ValueError)):
+            fails()
+        gc.collect()
+        assert fs.cat_file(path) == b"old"
+    if kind == "memory":
+        fs.rm_file(path)
+
+
 @pytest.mark.parametrize("data", [b"", b"1234"])
 def test_a_new_file_is_looked_for_once(data):
     listed = []

@@ -185,6 +185,9 @@ class RemoteTests:
         assert (got(server, "fresh"), got(server, "empty"), got(server, "new")) == (b"1", b"", b"")
         with pytest.raises(FileNotFoundError, match="/no/folder"):
             fs.pipe_file("/no/folder", b"")
+        with pytest.raises(TypeError, match="str"):
+            fs.pipe_file("/fresh", "text")
+        assert got(server, "fresh") == b"1"
         with pytest.raises(IsADirectoryError, match="/d"):
             fs.pipe_file("/d", b"")
 
