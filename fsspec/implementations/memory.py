@@ -345,7 +345,7 @@ class MemoryFileSystem(AbstractFileSystem):
                 self.rmdir(p)
 
     @contextmanager
-    def _uploaded(self, path: str) -> Iterator[MemoryFile]:
+    def _replacing_upload(self, path: str) -> Iterator[MemoryFile]:
         """A file that replaces what is there once all of it has come."""
         f = MemoryFile(self, path)
         yield f
@@ -356,7 +356,7 @@ class MemoryFileSystem(AbstractFileSystem):
             return super()._fsspec_open_upload(path, kwargs)
         path = self._strip_protocol(path)
         self._check_target(path)
-        return self._uploaded(path)
+        return self._replacing_upload(path)
 
     # opening ----------------------------------------------------------------------
     @unless_patched
