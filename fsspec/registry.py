@@ -211,33 +211,15 @@ def _announced() -> list[tuple[str, str, str]]:
 def _read_entries() -> None:
     """Add the entry points, once; two threads that do so at the same time add the same."""
     global _entries_read
-    if _any_announced():
+    from fsspec._entry_points import may_announce
+
+    if may_announce("fsspec.specs"):
         for name, cls, advice in _announced():
             dict.__setitem__(known_implementations, name, {"class": cls, "err": advice})
     _entries_read = True
     for name in _READ_FIRST:
         with suppress(AttributeError):  # another thread was faster
             delattr(_Known, name)
-
-
-def _any_announced() -> bool:
-    """Whether `importlib.metadata` may find something: to ask it costs twenty times as much."""
-    for folder in sys.path:
-        try:
-            with os.scandir(folder or ".") as entries:
-                names = [e.name for e in entries if e.name.endswith((".dist-info", ".egg-info", "EGG-INFO"))]
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return True  # an archive, or what only a finder can read
-        for name in names:
-            try:
-                with open(os.path.join(folder, name, "entry_points.txt"), "rb") as f:
-                    if b"fsspec.specs" in f.read():
-                        return True
-            except OSError:
-                continue  # it announces nothing
-    return False
 
 
 def available_protocols() -> list[str]:

@@ -18,6 +18,7 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple, cast
 
+from fsspec._entry_points import may_announce
 from fsspec._fork import hooks
 from fsspec.exceptions import ForkError
 
@@ -129,6 +130,8 @@ def _ask_packages() -> None:
     if _asked_packages:
         return
     _asked_packages = True
+    if not may_announce(ENTRY_POINTS):
+        return
     from importlib.metadata import entry_points
 
     for point in entry_points(group=ENTRY_POINTS):

@@ -71,6 +71,21 @@ table = {
     return os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
 
 
+def test_packages_that_announce_nothing_are_not_asked():
+    run(
+        """
+import importlib.metadata
+from fsspec.spec import AbstractFileSystem
+def asked(*args, **kwargs):
+    raise AssertionError("asked")
+importlib.metadata.entry_points = asked
+class FS(AbstractFileSystem):
+    cachable = False
+FS()
+        """
+    )
+
+
 @forks
 def test_a_package_tells_of_itself_by_an_entry_point(package):
     run(

@@ -19,7 +19,7 @@ TOP = Path(fsspec.__file__).parent
 
 LAYERS = {
     "values": "_public _overriding _similar exceptions config callbacks compression dircache utils _version"
-    " _paths _spans _error_notes",
+    " _paths _spans _error_notes _entry_points",
     "process": "_fork _loop fork",
     "files": "caching prefetcher _files",
     "algorithms": "_plans",
