@@ -140,7 +140,10 @@ class ReadAhead:
 
     def _window(self, start: int, length: int) -> int:
         """How many bytes to request beyond a fetch in order of ``length`` bytes: for whole fetches."""
-        most = max(WINDOW, (start - self._run_from) // SHARE)
+        read = start - self._run_from
+        if read <= length:  # the second fetch of a run may be the cache's own: its reader stays where it is
+            return 0
+        most = max(WINDOW, read // SHARE)
         return most - most % length
 
     def _judge_speed(self, size: int, seconds: float) -> None:
