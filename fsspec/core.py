@@ -132,7 +132,7 @@ def _is_bare_protocol(bit: str) -> bool:
     """Whether a link of a chain is a protocol alone, without a path; so is an empty link."""
     if not bit or bit.isascii() and bit.isalpha() and bit.islower():
         return True
-    return bit in available_protocols()
+    return "://" not in bit and bit in available_protocols()
 
 
 def with_options_of_url(

@@ -194,8 +194,8 @@ class Transaction:
 
     def _note_changes(self) -> None:
         """Drop listings made before the files appeared, even if the backend records nothing."""
-        if self.fs is not None:
-            written = [f.path for f in self.files if isinstance(f, AbstractBufferedFile)]
+        written = [f.path for f in self.files if isinstance(f, AbstractBufferedFile)]
+        if written and self.fs is not None:
             places = dict.fromkeys(place for path in written for place in (path, self.fs._parent(path)))
             noted = self.fs._invalidated_caches_in_transaction
             noted.extend(places.keys() - set(noted))

@@ -260,14 +260,18 @@ class LocalFileOpener(io.IOBase):
         return self.f.fileno()
 
     def seek(self, *args: Any, **kwargs: Any) -> int:
-        if self._buffered_file is None and len(args) == 1 and type(args[0]) is int and args[0] >= 0:
-            if self._descriptor_number >= 0 and not kwargs and args[0] <= self.size:
+        f = self._buffered_file
+        if f is not None:
+            return f.seek(*args, **kwargs)
+        if len(args) == 1 and not kwargs and type(args[0]) is int:
+            (to,) = args
+            if self._descriptor_number >= 0 and 0 <= to <= self.size:
                 with self._bare_lock:
                     if self._buffered_file is None:
                         self._given_at = None
-                        self._raw_position = args[0]
-                        return args[0]
-        return (self._buffered_file or self.f).seek(*args, **kwargs)
+                        self._raw_position = to
+                        return to
+        return self.f.seek(*args, **kwargs)
 
     def tell(self, *args: Any, **kwargs: Any) -> int:
         if self._buffered_file is None and self._descriptor_number >= 0 and not args and not kwargs:
@@ -275,16 +279,18 @@ class LocalFileOpener(io.IOBase):
         return (self._buffered_file or self.f).tell(*args, **kwargs)
 
     def read(self, *args: Any, **kwargs: Any) -> bytes:
-        if self._buffered_file is not None:
-            return self._buffered_file.read(*args, **kwargs)
-        if self._descriptor_number >= 0 and not kwargs and args in _WHOLE:
+        f = self._buffered_file
+        if f is not None:
+            return f.read(*args, **kwargs)
+        if not kwargs and args in _WHOLE and self._descriptor_number >= 0:
             with self._bare_lock:  # so that of several threads each gets what the others do not
-                if self._buffered_file is None and self._descriptor_number >= 0:
-                    room = max(self.size - self._raw_position, 0) + 1
-                    data = os.pread(self._descriptor_number, room, self._raw_position)
-                    self._raw_position += len(data)
+                fd, at = self._descriptor_number, self._raw_position
+                if fd >= 0 and self._buffered_file is None:
+                    left = max(self.size - at, 0)
+                    data = os.pread(fd, left + 1, at)
+                    self._raw_position = at + len(data)
                     # its size has changed or is not reported, or exceeds one system call
-                    return data if len(data) == room - 1 else data + self.f.read()
+                    return data if len(data) == left else data + self.f.read()
         return self.f.read(*args, **kwargs)
 
     def read1(self, size: int = -1) -> bytes:

@@ -163,7 +163,9 @@ class LocalRaw(io.RawIOBase):
         return offset
 
     def tell(self) -> int:
-        if self._at_offset():
+        if self.closed:
+            raise ValueError(CLOSED)
+        if self._mode != "rb" and is_mine(self):  # `_at_offset`, without a call
             self._raw_position = os.lseek(self._descriptor_number, 0, os.SEEK_CUR)  # a child's, from now on
         return self._raw_position
 

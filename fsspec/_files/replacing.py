@@ -64,7 +64,7 @@ def making_folders(names: Container[str]) -> Iterator[None]:
 
 def awaits_folder(path: str) -> bool:
     """Whether the folder of a file is to be made when the file is begun; see `making_folders`."""
-    return any(path in names for names in list(_without_folder.values()))
+    return bool(_without_folder) and any(path in names for names in list(_without_folder.values()))
 
 
 def make_folder_for(path: str) -> None:

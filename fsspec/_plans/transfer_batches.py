@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +130,7 @@ class Downloads(Transfers):
         self.made: list[str] = []  # folders that were not there, those above before those in them
         own(self)
         try:
-            with making_folders({target for _, target in self.pairs} if self.late else ()):
+            with making_folders({target for _, target in self.pairs}) if self.late else nullcontext():
                 return (yield from super().run(fs, batch_size, return_exceptions))
         except GeneratorExit:  # the plan is left, and cannot ask for anything more
             self.finish()
