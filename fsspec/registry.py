@@ -9,7 +9,6 @@ looks there.
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from collections.abc import Callable

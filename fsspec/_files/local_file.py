@@ -264,7 +264,7 @@ class LocalFileOpener(io.IOBase):
         if f is not None:
             return f.seek(*args, **kwargs)
         if len(args) == 1 and not kwargs and type(args[0]) is int:
-            (to,) = args
+            to: int = args[0]
             if self._descriptor_number >= 0 and 0 <= to <= self.size:
                 with self._bare_lock:
                     if self._buffered_file is None:
