@@ -223,7 +223,7 @@ def _read_entries() -> None:
 
 def available_protocols() -> list[str]:
     """The protocols that are known, whether or not what they need is installed."""
-    return [*known_implementations, *[name for name in _registry if name not in known_implementations]]
+    return [*{**known_implementations, **_registry}]
 
 
 def _import_class(fqp: str) -> type[AbstractFileSystem]:
