@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
+from fsspec._loop.driving import Plan, PlanOf, call, drive, drive_awaiting
 from fsspec._overriding import is_awaitable, mark_built_in, unless_patched
 from fsspec._paths.paths import TAKING_ANY, path_texts, renamed, unescaped, url_text
 from fsspec._paths.redaction import redact_url
@@ -20,6 +21,9 @@ from fsspec.implementations.chained import ChainedFileSystem, SharingTransaction
 from fsspec.registry import filesystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import check_contained
+
+if TYPE_CHECKING:
+    from fsspec._paths.types import Options
 
 
 class _Shape(NamedTuple):
@@ -198,37 +202,33 @@ class DirFileSystem(SharingTransactions, AsyncFileSystem, ChainedFileSystem):
         return self._relpath(folder), own[0], own[1]
 
     # operations that no _Shape describes ----------------------------------------------
-    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+    def _plan_ls(self, path: str, detail: bool, kwargs: Options) -> PlanOf[list[Any]]:
         folder = self._join_one(path)
-        found = self.fs.ls(folder, detail=detail, **kwargs)
+        found = yield call("ls", folder, detail=detail, **kwargs)
         if not detail and not self._are_in(found, folder):
-            found = [entry["name"] for entry in self.fs.ls(folder, detail=True, **kwargs)]
+            found = [entry["name"] for entry in (yield call("ls", folder, detail=True, **kwargs))]
         return cast("list[Any]", renamed(found, "listing", self._relpath))
+
+    def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        return drive(self.fs, self._plan_ls(path, detail, kwargs))
 
     async def _ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
-        folder = self._join_one(path)
-        found = await self.fs._ls(folder, detail=detail, **kwargs)
-        if not detail and not self._are_in(found, folder):
-            found = [entry["name"] for entry in await self.fs._ls(folder, detail=True, **kwargs)]
-        return cast("list[Any]", renamed(found, "listing", self._relpath))
+        return await drive_awaiting(self.fs, self._plan_ls(path, detail, kwargs))
+
+    def _plan_glob(self, path: str, kwargs: Options) -> Plan:
+        pattern = self._join_one(path)
+        found = yield call("glob", pattern, **kwargs)
+        if not found and self._may_have_no_slash(pattern):
+            with suppress(FileNotFoundError):
+                if self._have_no_slash((yield call("ls", self.path, detail=True))):
+                    found = yield call("glob", pattern.lstrip("/"), **kwargs)
+        return renamed(found, "found", self._relpath)
 
     def glob(self, path: str, **kwargs: Any) -> Any:
-        pattern = self._join_one(path)
-        found = self.fs.glob(pattern, **kwargs)
-        if not found and self._may_have_no_slash(pattern):
-            with suppress(FileNotFoundError):
-                if self._have_no_slash(self.fs.ls(self.path, detail=True)):
-                    found = self.fs.glob(pattern.lstrip("/"), **kwargs)
-        return renamed(found, "found", self._relpath)
+        return drive(self.fs, self._plan_glob(path, kwargs))
 
     async def _glob(self, path: str, **kwargs: Any) -> Any:
-        pattern = self._join_one(path)
-        found = await self.fs._glob(pattern, **kwargs)
-        if not found and self._may_have_no_slash(pattern):
-            with suppress(FileNotFoundError):
-                if self._have_no_slash(await self.fs._ls(self.path, detail=True)):
-                    found = await self.fs._glob(pattern.lstrip("/"), **kwargs)
-        return renamed(found, "found", self._relpath)
+        return await drive_awaiting(self.fs, self._plan_glob(path, kwargs))
 
     def _may_have_no_slash(self, pattern: str) -> bool:
         """Whether a pattern begins with a slash, but the names to match do not, as those of S3."""
