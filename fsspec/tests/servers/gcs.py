@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import selectors
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,35 +22,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from fsspec.tests.servers.process import announced
+
 TLS_HANDSHAKE = b"\x16"
 
 
 @contextmanager
 def serve_gcs(bucket: str) -> Iterator[tuple[str, str]]:
     """The address of a server in a process of its own, and the file of the certificates to trust."""
+    program = ["-c", f"from {__name__} import _main; _main()", bucket]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)}
     with (
         tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            [sys.executable, "-c", f"from {__name__} import _main; _main()", bucket, folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(p or os.getcwd() for p in sys.path)},
-        ) as process,
+        announced([*program, folder], "gcsfs and gcp-storage-emulator", env) as address,
     ):
-        assert process.stdout is not None and process.stdin is not None
-        address = process.stdout.readline().strip()
-        if not address:
-            raise RuntimeError("the server did not start: are gcsfs and gcp-storage-emulator installed?")
-        try:
-            yield address, os.path.join(folder, "trusted.pem")
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        yield address, os.path.join(folder, "trusted.pem")
 
 
 # in the server's process ------------------------------------------------------------

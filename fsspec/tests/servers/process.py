@@ -13,11 +13,37 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from typing import Any
 
 LIMIT = 10.0  # seconds for what was asked to come about
+
+
+@contextmanager
+def announced(arguments: list[str], needs: str, env: dict[str, str] | None = None) -> Iterator[str]:
+    """The line that ``python *arguments`` prints when it serves; its stdin ends with the block, and so it has
+    to. ``needs``: packages that may be missing, for the error of one that does not start."""
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=env,
+    ) as process:
+        assert process.stdout is not None and process.stdin is not None
+        line = process.stdout.readline().strip()
+        if not line:
+            raise RuntimeError(f"the server did not start: it needs {needs}")
+        try:
+            yield line
+        finally:
+            process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
 
 
 class Process:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from fsspec.tests.servers.process import announced
 
 _PROGRAM = """
 import sys
@@ -23,25 +23,8 @@ CREDENTIALS = {"key": "testing", "secret": "testing"}
 @contextmanager
 def serve_s3() -> Iterator[str]:
     """The address of an S3 server on a free port of the loopback interface."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None and process.stdin is not None
-        address = process.stdout.readline().strip()
-        if not address:
-            raise RuntimeError("moto's server did not start: is moto[server] installed?")
-        try:
-            yield address
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with announced(["-c", _PROGRAM], "moto[server]") as address:
+        yield address
 
 
 def options(address: str, **more: object) -> dict[str, object]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from fsspec.tests.servers.process import announced
 
 _PROGRAM = """
 import asyncio, os, sys, threading
@@ -38,22 +38,5 @@ asyncio.run(main())
 @contextmanager
 def serve_ssh(folder: str) -> Iterator[int]:
     """The port of a server on the loopback interface that lets anyone in, to the files of a folder."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None and process.stdin is not None
-        port = process.stdout.readline().strip()
-        if not port:
-            raise RuntimeError("the server did not start: is asyncssh installed?")
-        try:
-            yield int(port)
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    with announced(["-c", _PROGRAM, folder], "asyncssh") as port:
+        yield int(port)
