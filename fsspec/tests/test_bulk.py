@@ -207,7 +207,7 @@ def test_rm_stops_at_a_failure():
     assert fs.files == FILES
 
 
-def test_rm_to_a_depth(fs):
+def test_rm_removes_down_to_the_depth(fs):
     fs.rm("r/*", recursive=True, maxdepth=1)
     assert sorted(fs.files) == ["r/sub/deep/four.txt", "r/sub/three"]
 

@@ -193,7 +193,7 @@ def test_urls_of_several_protocols(tmp_path):
         open_files(["memory://a", f"file://{tmp_path}/b"])
 
 
-def test_pattern_without_a_match(m):
+def test_a_pattern_without_a_match_raises_only_if_one_file_is_asked_for(m):
     """An error where one file is asked for, none of many."""
     assert open_files("memory://none*") == []
     with pytest.raises(FileNotFoundError, match="none"):
@@ -287,7 +287,7 @@ def test_a_query_is_no_pattern(m):
         assert [f.path for f in open_files(urls)] == [url]
 
 
-def test_option_given_twice():
+def test_an_option_given_twice_must_have_one_value():
     """By the URL and beside it: with one value, or not at all."""
 
     class Named(fsspec.get_filesystem_class("memory")):

@@ -394,7 +394,7 @@ def test_who_cancels_a_copy_is_not_held_by_the_server(m, http_server, out, size,
     assert not fs.exists(url)
 
 
-def test_paths_of_no_known_filesystem():
+def test_paths_of_unknown_protocols_do_not_exist():
     """They are not there, as anything that nobody can find."""
     fs = GenericFileSystem(default_method="generic", skip_instance_cache=True)
     assert not fs.exists("nobody://x") and not fs.isfile("nobody://x")

@@ -64,7 +64,7 @@ def test_a_chosen_file_sends_a_signal(selector):
     assert (selector.url.value, shown(selector)[0]) == ("/r", "sub")
 
 
-def test_going_and_coming_home(selector):
+def test_go_lists_the_url_and_home_returns(selector):
     selector.url.value = "/r/sub"
     selector.go.clicks += 1
     assert shown(selector) == ["c.txt"]

@@ -71,7 +71,7 @@ def test_only_filesystems_and_paths_are_made(cls, tmp_path):
 
 
 @pytest.mark.parametrize("dct", [{}, {"protocol": "memory"}, {"cls": "no.such:X", "protocol": "nonsense"}])
-def test_what_names_no_filesystem(dct):
+def test_a_description_of_no_filesystem_is_refused(dct):
     """The error says what a description holds."""
     with pytest.raises(ValueError, match="no filesystem class for"):
         AbstractFileSystem.from_dict(dct)

@@ -100,11 +100,11 @@ def test_walk_asks_only_for_what_is_looked_at():
     assert fs.asked == ["r", "r/sub"]
 
 
-def test_walk_of_a_file(fs):
+def test_walk_of_a_file_gives_the_file_alone(fs):
     assert list(fs.walk("r/one")) == [("r/one", [], [""])]
 
 
-def test_walk_of_nothing(fs):
+def test_walk_of_a_missing_folder_is_empty_unless_errors_are_raised(fs):
     assert list(fs.walk("r/nope")) == ([("r/nope", [], [])] if fs.async_impl else [])
     assert list(fs.walk("r/nope", detail=True)) == ([("r/nope", {}, {})] if fs.async_impl else [])
     with pytest.raises(FileNotFoundError):

@@ -301,7 +301,7 @@ def test_metadata_that_is_known(http_server, data, engine):
 
 # bad input -------------------------------------------------------------------------
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 1000, b"PAR1" + b"\xff" * 100 + b"PAR1"])
-def test_no_parquet_file(m, content, engine):
+def test_a_file_that_is_not_parquet_is_named_in_the_error(m, content, engine):
     m.pipe("/a.parquet", content)
     with pytest.raises(ValueError, match="/a.parquet"):
         open_parquet_file("memory://a.parquet", columns=["x"], engine=engine)
@@ -393,7 +393,7 @@ def test_an_inherited_file_is_read_in_every_mode(http_server, data, reset):
     assert run(text, FSSPEC_FORK_RESET=reset) == "well\n"
 
 
-def test_selected_through_another_door(http_server, data):
+def test_an_instance_of_the_programs_is_used(http_server, data):
     """With an instance of the program's own."""
     http_server.files["/a.parquet"] = data
     fs = fsspec.filesystem("http", skip_instance_cache=True)

@@ -463,7 +463,7 @@ def test_get_file_to_a_file_object(fs):
         fs.get_file("r/digits")
 
 
-def test_get_file_of_a_folder(fs, tmp_path):
+def test_get_file_of_a_folder_makes_the_folder(fs, tmp_path):
     fs.get_file("r/sub", tmp_path / "made")
     assert (tmp_path / "made").is_dir()
 

@@ -101,7 +101,7 @@ def test_none_appears_after_an_error(fs):
     assert not fs.exists("r/new") and not fs._intrans and fs._transaction is None
 
 
-def test_without_a_context(fs):
+def test_a_transaction_can_be_started_and_ended_by_calls(fs):
     fs.start_transaction()
     write(fs, "r/new", b"x")
     assert not fs.exists("r/new")

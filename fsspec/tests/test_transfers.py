@@ -931,7 +931,7 @@ def test_the_local_side_of_one_upload(kind, home, m, tmp_path):
 
 
 @pytest.mark.parametrize("protocol", ["memory", "reference"])
-def test_a_download_without_a_name(protocol, m, home):
+def test_a_download_to_an_empty_name_fails_and_leaves_nothing(protocol, m, home):
     m.pipe_file("/a", b"data")
     fs = fsspec.filesystem(protocol, **({"fo": {"/a": "data"}} if protocol == "reference" else {}))
     with pytest.raises(OSError) as caught:

@@ -66,7 +66,7 @@ def test_a_file_object_of_this_machine(local, kind):
 
 
 @pytest.mark.parametrize("target", ["memory", "BytesIO"])
-def test_an_archive_in_memory(kind, target):
+def test_an_archive_in_memory_is_read_by_parent_and_children(kind, target):
     maker = "zipped(members)" if kind == "zip" else f"tarred(members, {kind[4:]!r})"
     program = f"data = {maker}\n"
     if target == "memory":
@@ -85,7 +85,7 @@ def test_a_chain_of_archives(tmp_path, kind):
     run(f"fs, _ = fsspec.core.url_to_fs({url!r}); crowd(fs, children=2)", FSSPEC_FORK_RESET="0")
 
 
-def test_children_of_children(local, kind):
+def test_children_of_children_read_an_inherited_archive(local, kind):
     run(
         f"""
         {opened(kind, repr(local))}
@@ -188,7 +188,7 @@ def test_a_file_object_that_shares_an_offset_is_refused_in_a_child(tmp_path):
 
 
 # over the network --------------------------------------------------------------------
-def test_over_http_opted_in(http_server, kind):
+def test_an_archive_over_http_is_read_in_children_that_opted_in(http_server, kind):
     http_server.files["/a"] = made(kind)
     program = f"{opened(kind, repr(http_server.url + '/a'))}; crowd(fs)"
     run(program, FSSPEC_FORK_RESET="1")
@@ -221,7 +221,7 @@ BY_HAND = """
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_over_http_not_opted_in(http_server, kind, by_hand):
+def test_an_archive_over_http_is_refused_in_children_that_did_not_opt_in(http_server, kind, by_hand):
     http_server.files["/a"] = made(kind)
     program = opened(kind, repr(http_server.url + "/a")) + REFUSED.format(by_hand=BY_HAND if by_hand else "")
     run(program, FSSPEC_FORK_RESET="0")

@@ -178,7 +178,7 @@ def test_class_of_wrappers(files):
     assert fs.cat(f"{files}/new/file") == b"1"
 
 
-async def test_function_in_a_thread():
+async def test_a_wrapped_function_runs_with_its_arguments_result_and_errors():
     """With its arguments, its result and its errors."""
     assert await async_wrapper(lambda a, b: (a, b))(1, b=2) == (1, 2)
 
@@ -193,7 +193,7 @@ async def test_function_in_a_thread():
 
 
 @pytest.mark.parametrize("opted", ["1", "0"])
-def test_inherited_by_a_child(files, opted):
+def test_an_inherited_wrapper_works_where_its_filesystem_does(files, opted):
     """It works where what it wraps does, which else says so; the parent goes on."""
     run(
         f"""

@@ -39,7 +39,7 @@ def add(table, folder, path, **more):
     table.update_file(path, detail(path, **more))
 
 
-def test_saved_and_loaded(folder):
+def test_a_saved_table_is_loaded_once(folder):
     table = CacheMetadata([folder])
     add(table, folder, "a")
     assert not os.path.exists(os.path.join(folder, "cache"))

@@ -299,6 +299,6 @@ def test_ages_that_are_none(given, tmp_path, capsys):
     assert "age" in capsys.readouterr().err
 
 
-def test_no_such_folder(tmp_path, capsys):
+def test_clearing_a_missing_folder_fails(tmp_path, capsys):
     assert command.main(["clear", str(tmp_path / "no")]) == 1
     assert "no folder" in capsys.readouterr().err

@@ -90,7 +90,7 @@ def test_a_folder_that_is_no_path(given):
         fsspec.filesystem("simplecache", target_protocol="memory", cache_storage=given)
 
 
-def test_a_folder_without_a_name():
+def test_an_empty_name_of_the_folder_is_refused():
     with pytest.raises(FileNotFoundError, match="cache_storage is empty"):
         fsspec.filesystem("filecache", target_protocol="memory", cache_storage="")
 
@@ -190,7 +190,7 @@ def test_the_root_can_be_changed_though_nothing_is_called_like_it(kind, m, tmp_p
     assert c.find("/") == []
 
 
-def test_a_file_called_like_the_table(target, tmp_path):
+def test_a_file_named_as_the_table_is_refused(target, tmp_path):
     target.files["r/cache"] = b"data"
     with pytest.raises(ValueError, match="table"):
         make("filecache", target, tmp_path, same_names=True).cat("r/cache")
@@ -493,7 +493,7 @@ def test_a_failing_upload_leaves_nothing(kind, tmp_path):
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_dropped_without_being_closed(kind, target, tmp_path, caplog):
+def test_a_file_dropped_without_being_closed_is_uploaded(kind, target, tmp_path, caplog):
     c = make(kind, target, tmp_path)
     f = c.open("r/new", "wb")
     f.write(b"new")

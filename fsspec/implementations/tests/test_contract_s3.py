@@ -175,7 +175,7 @@ def test_the_block_cache_does_not_mix_a_remembered_entry_with_another_version(si
         assert f.read(15_000) + f.read() == NEW[:size]
 
 
-def test_nor_one_of_a_folder(changing, tmp_path):
+def test_nor_does_one_over_a_folder_mix_versions(changing, tmp_path):
     from s3fs.utils import FileExpired
 
     fs, change = changing

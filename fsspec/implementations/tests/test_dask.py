@@ -105,7 +105,7 @@ def test_files_of_workers_are_written_moved_and_removed(fs, top):
         fs.ls(f"{top}/none")
 
 
-def test_on_a_worker(client, fs, top):
+def test_files_are_read_and_written_on_a_worker(client, fs, top):
     """It is sent there, and is the filesystem behind."""
 
     def read(path):

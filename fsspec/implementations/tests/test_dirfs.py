@@ -158,7 +158,7 @@ def test_what_is_done_is_done_there(fs, other, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["", "/", None])
-def test_top_of_the_other(other, path):
+def test_without_a_folder_everything_is_seen(other, path):
     """Without a folder everything is seen, by the names that it has there."""
     assert DirFileSystem(path, other).find("") == ["/r/one", "/r/sub/two", "/rx/z", "/secret"]
 
@@ -176,7 +176,7 @@ def test_of_nothing_it_is_an_error_that_says_what_to_give(make, kind):
         make()
 
 
-def test_folder_of_a_folder(fs):
+def test_a_folder_of_a_folder_is_confined_to_the_inner_one(fs):
     """One in the other."""
     inner = DirFileSystem("sub", fs)
     assert inner.find("") == ["two"]
@@ -319,7 +319,7 @@ def test_a_folder_of_an_awaitable_filesystem_is_awaited():
 
 
 @pytest.mark.parametrize("opted", ["1", "0"])
-def test_inherited_by_a_child(tmp_path, opted):
+def test_an_inherited_folder_works_where_its_filesystem_does(tmp_path, opted):
     """Over files of this machine it works; over what refuses, it refuses; after a reset it works."""
     (tmp_path / "one").write_bytes(b"1")
     run(

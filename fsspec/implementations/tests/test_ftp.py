@@ -91,7 +91,7 @@ def test_where_nobody_listens_the_error_names_the_server(unused_port):
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_no_such_host():
+def test_an_unknown_host_is_named_in_the_error():
     with pytest.raises(socket.gaierror, match="FTP server no-such-host.invalid:21: "):
         FTPFileSystem("no-such-host.invalid")
 

@@ -845,7 +845,7 @@ def test_an_awaited_instance_reads_and_lists(url):
     asyncio.run(main())
 
 
-def test_client_of_the_user(url):
+def test_the_programs_get_client_makes_the_session(url):
     made = []
 
     async def get_client(**kwargs):
@@ -1276,7 +1276,7 @@ def test_depths_of_patterns(fs, url):
             fs.glob(url + pattern, maxdepth=0)
 
 
-def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
+def test_a_download_to_a_folder_raises(fs, url, tmp_path):
     folder = str(tmp_path / "new") + os.sep
     with pytest.raises(FileNotFoundError, match="none"):
         fs.get_file(url + "/none", folder)

@@ -393,7 +393,7 @@ def test_that_ranges_are_refused_is_no_entry_of_info(http_server, fs, url):
     assert set(fs.info(url + "/small.txt")) == {"name", "size", "type"}
 
 
-def test_a_file_is_not_downloaded_to_a_folder_without_a_word(fs, url, tmp_path):
+def test_a_download_to_a_folder_raises(fs, url, tmp_path):
     folder = str(tmp_path / "new") + os.sep
     with pytest.raises(FileNotFoundError, match="none"):
         fs.get_file(url + "/none", folder)

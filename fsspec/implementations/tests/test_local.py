@@ -831,7 +831,7 @@ def test_a_download_into_a_file_object_calls_the_callback(tmp_path):
     assert (out.getvalue(), reported.size, reported.value) == (b"12345", 5, 5)
 
 
-def test_discard_after_commit(fs, top):
+def test_discard_after_commit_keeps_the_file(fs, top):
     with fs.transaction:
         f = fs.open(f"{top}/new", "wb")
         f.write(b"1")
@@ -891,7 +891,7 @@ def test_a_missing_file_that_looks_like_a_url(given, message, tmp_path, monkeypa
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_a_file_that_looks_like_a_url(tmp_path, monkeypatch):
+def test_a_missing_file_that_looks_like_a_url_suggests_the_url(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s3:").mkdir()
     (tmp_path / "s3:" / "f").write_bytes(b"here")

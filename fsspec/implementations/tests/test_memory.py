@@ -410,7 +410,7 @@ def test_a_transaction_appends_to_a_file_that_nobody_else_wrote(m):
 
 
 # stores ------------------------------------------------------------------------------
-def test_store_of_its_own(fs):
+def test_a_store_of_its_own_is_separate_and_pickled_with_its_files(fs):
     """Apart from that of others; pickled, it takes its files along."""
     own = MemoryFileSystem(global_store=False, skip_instance_cache=True)
     assert own.find("") == []

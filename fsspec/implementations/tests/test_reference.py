@@ -569,7 +569,7 @@ def test_references_are_loaded_from_files(tmp_path, target, http_server):
         (None, FileNotFoundError, "bad.json"),
     ],
 )
-def test_files_of_no_sense(tmp_path, content, error, words):
+def test_invalid_reference_files_are_refused(tmp_path, content, error, words):
     path = tmp_path / "bad.json"
     if content is not None:
         path.write_bytes(content)

@@ -400,7 +400,7 @@ def test_a_missing_table(root, engine):
         (b'{"metadata": {}, "record_size": 0}', "record_size is 0"),
     ],
 )
-def test_metadata_of_no_sense(tmp_path, content, words):
+def test_invalid_metadata_is_refused(tmp_path, content, words):
     (tmp_path / ".zmetadata").write_bytes(content)
     with pytest.raises(ValueError, match=words):
         ReferenceFileSystem(str(tmp_path))

@@ -266,7 +266,7 @@ def test_doubled_slashes_count_as_one(tmp_path):
     assert (tmp_path / "q/r/s").read_bytes() == b"3"
 
 
-def test_what_is_no_file():
+def test_a_member_that_is_not_a_file_cannot_be_opened():
     fs = TarFileSystem(special(("fifo", tarfile.FIFOTYPE, ""), ("device", tarfile.CHRTYPE, "")))
     for name in ("fifo", "device"):
         with pytest.raises(OSError, match=f"'{name}'.*not a file"):
@@ -380,7 +380,7 @@ def test_an_archive_without_the_blocks_at_its_end(tmp_path):
     assert TarFileSystem(str(path)).cat(["one", "two"]) == {"one": b"1", "two": b"2"}
 
 
-def test_no_archive_there(tmp_path):
+def test_a_missing_archive_is_named_in_the_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="nope.tar"):
         TarFileSystem(str(tmp_path / "nope.tar"))
 

@@ -461,7 +461,7 @@ def test_damaged_in_any_byte(tmp_path):
             assert set(found.values()) <= set(tree.values()), at
 
 
-def test_a_wrong_checksum(tmp_path):
+def test_a_wrong_checksum_raises(tmp_path):
     whole = bytearray(zipped({"x": b"0123456789" * 10, "y": b"fine"}, zipfile.ZIP_STORED))
     whole[whole.find(b"0123") + 50] ^= 1
     path = tmp_path / "crc.zip"
@@ -484,12 +484,12 @@ def test_an_encrypted_member_says_how_to_read_it(tmp_path):
     assert fs.cat("hidden.txt") == b"hidden text\n"
 
 
-def test_a_file_opened_as_text(path):
+def test_a_file_opened_as_text_is_refused(path):
     with open(path, encoding="latin-1") as f, pytest.raises(ValueError, match="x.zip.*'rb'"):
         ZipFileSystem(f)
 
 
-def test_no_archive_there(tmp_path):
+def test_a_missing_archive_is_named_in_the_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="nope.zip"):
         ZipFileSystem(str(tmp_path / "nope.zip"))
 
