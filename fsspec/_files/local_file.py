@@ -82,7 +82,7 @@ class LocalFileOpener(io.IOBase):
         self.mode = mode
         self.fs = fs
         self.autocommit = autocommit
-        self.compression = get_compression(path, compression)
+        self.compression: str | None = get_compression(path, compression)
         own(self)
         if mode == "rb" and compression is None and HAS_PREAD:
             self._open_unbuffered()

@@ -159,4 +159,6 @@ class SessionOwner(AsyncFileSystem):
         self._sessions_elsewhere[running] = made, finalize(self, self.close_session, running, made)
         return made
 
-    close_session = staticmethod(close_session)
+    close_session: Callable[[asyncio.AbstractEventLoop | None, aiohttp.ClientSession], None] = staticmethod(
+        close_session
+    )
