@@ -78,7 +78,8 @@ def set_conf_env(conf_dict: dict[str, Any], envdict: Mapping[str, str] = os.envi
             if isinstance(options, dict):
                 _add(conf_dict, protocol, options, f"the variable {name}")
             else:
-                _warn_skipped(name, f"it holds no JSON object, not being a dict but {type(options).__name__}")
+                why = f"it holds no JSON object, not being a dict but {type(options).__name__}"
+                _warn_skipped(name, f"{why}{_json_fault(envdict[name])}")
     for protocol, argument, value in single:
         variable = f"{_PREFIX}_{protocol}_{argument}".upper()
         _add(conf_dict, protocol, {argument: value}, f"the variable {variable}")
@@ -103,6 +104,17 @@ def _parsed(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def _json_fault(text: str) -> str:
+    """Where a text that was meant as JSON is none; the text may hold secrets and is not shown."""
+    import json
+
+    try:
+        json.loads(text)
+    except ValueError as exc:
+        return f" ({exc})" if text.lstrip().startswith("{") else ""
+    return ""
 
 
 def _warn(where: str, text: str) -> None:

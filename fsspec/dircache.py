@@ -98,15 +98,15 @@ class DirCache(MutableMapping[str, Any]):
         self._expiry_times.pop(path, None)
         del self._kept_listings[path]
 
-    def pop(self, path: str, default: object = _MISSING) -> Any:
+    def pop(self, key: str, default: object = _MISSING) -> Any:
         """Forget a listing and return it; without one ``default``, or KeyError if none is given."""
         try:
-            listing = self[path]
+            listing = self[key]
         except KeyError:
             if default is _MISSING:
                 raise
             return default
-        self._drop_listing(path)  # another thread may have been faster
+        self._drop_listing(key)  # another thread may have been faster
         return listing
 
     def __iter__(self) -> Iterator[str]:

@@ -167,7 +167,7 @@ def play_ours(report: Report, play_one: Play) -> list[Record]:
             if record.wrong[1:]:
                 report.details("\n".join(record.wrong[1:]))
         if not opted_in and records[-1].refusals:
-            report.line("    What the worker is record:")
+            report.line("    What such a worker reads:")
             report.details(next(iter(records[-1].refusals.values()))[1])
     return records
 

@@ -169,9 +169,11 @@ class BaseCache:
         return start, stop
 
     def _check_fetched(self, data: bytes, start: int, stop: int) -> bytes:
-        """Cut data to the requested range. Raises ShortFetch: it is too short, unless the fetcher has
-        found the size given by the program to be too large."""
+        """Cut data to the requested range, as bytes. Raises ShortFetch: it is too short, unless the fetcher
+        has found the size given by the program to be too large."""
         check_fetched(data, start, stop, self.size, self.fetcher)
+        if not isinstance(data, bytes):  # a bytearray or a view of one, which may change
+            data = bytes(data)
         if len(data) < stop - start and (self.size is None or len(data) < min(stop, self.size) - start):
             raise self._short_fetch(start, stop, len(data))
         return data if self._keeps_surplus else data[: stop - start]

@@ -229,6 +229,21 @@ def test_a_read_gives_what_was_asked_for_of_a_longer_answer(kind: str, beyond: i
         assert f.seek(0) == 0 and f.read() == DATA and f.tell() == len(DATA)
 
 
+@pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.parametrize("answer", [bytearray, memoryview])
+def test_reads_give_bytes_where_the_answer_is_a_buffer(kind: str, answer: Any) -> None:
+    with Answering(lambda start, end: answer(DATA[start:end])).open(
+        "a", cache_type=kind, block_size=100
+    ) as f:
+        for position, count in (0, 3), (3, 5), (300, 90), (100, 250), (8, 1):
+            f.seek(position)
+            found = f.read(count)
+            assert type(found) is bytes and found == DATA[position : position + count]
+        f.seek(0)
+        lines = f.readlines()
+        assert {type(line) for line in lines} == {bytes} and b"".join(lines) == DATA
+
+
 def test_readahead_keeps_a_longer_answer() -> None:
     asked = []
     fs = Answering(lambda start, end: asked.append(start) or DATA[start:])

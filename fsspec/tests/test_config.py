@@ -93,6 +93,13 @@ def test_a_protocol_without_an_object_is_skipped_and_its_value_not_shown(text):
     assert caught[0].filename == "FSSPEC_S3"  # where to look, and no line of this package
 
 
+def test_the_warning_of_an_object_with_an_error_says_where_it_is():
+    text = '{"endpoint_url": "http://h", "secret": "hunter2"'
+    with pytest.warns(UserWarning, match=r"FSSPEC_S3 is ignored.*line 1 column 48") as caught:
+        assert from_env(FSSPEC_S3=text) == {}
+    assert "hunter2" not in str(caught[0].message)
+
+
 def test_the_folder_of_the_configuration_configures_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -29,7 +29,7 @@ def test_it_is_a_mapping_of_paths():
     cache["b"] = []
     assert cache["a"] == [1] and "b" in cache and "c" not in cache
     assert list(cache) == ["a", "b"] and len(cache) == 2 and dict(cache) == {"a": [1], "b": []}
-    assert cache.pop("a") == [1] and cache.pop("a", None) is None and cache.get("a") is None
+    assert cache.pop(key="a") == [1] and cache.pop("a", None) is None and cache.get("a") is None
     del cache["b"]
     assert len(cache) == 0
 
