@@ -120,6 +120,8 @@ def _un_chain(path: str, kwargs: Options) -> list[ChainLink]:
             given = {**given, **options}
         found = with_options_of_url(cls, protocol, bit, given)
         bit = cls._strip_protocol(bit)
+        if bit is None:
+            raise TypeError(f"{cls.__name__}._strip_protocol has to return a path: it returned None")
         if inner is not None and not bit.strip("/") and getattr(cls, "_takes_inner_path", False):
             bit = inner
         inner = bit
@@ -140,7 +142,13 @@ def with_options_of_url(
 ) -> dict[str, Any]:
     """Options, with those that a URL itself carries. Raises TypeError if it has another value for one."""
     found = cls._get_kwargs_from_urls(url)
-    twice = sorted(name for name in found.keys() & given.keys() if found[name] != given[name])
+    try:
+        names = found.keys() & given.keys()
+    except AttributeError:
+        raise TypeError(
+            f"{cls.__name__}._get_kwargs_from_urls has to return a dict: it returned {found!r}"
+        ) from None
+    twice = sorted(name for name in names if found[name] != given[name])
     if twice:
         raise TypeError(
             f"{protocol}: got multiple values for keyword argument {', '.join(map(repr, twice))}: the URL"

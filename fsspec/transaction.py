@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from fsspec._error_notes import add
 from fsspec._files.buffered import AbstractBufferedFile
-from fsspec._files.lacking import set_by_init
+from fsspec._files.lacking import refuse_coroutine, set_by_init
 from fsspec._fork import hooks
 from fsspec._fork.owned import is_mine, own, refuse
 from fsspec._fork.written_files import close_layers
@@ -57,7 +57,7 @@ def _commit(f: Any) -> None:
         if buffered:
             f._fsspec_closed_by_transaction = True
     if commit is not None:
-        commit()
+        refuse_coroutine(f, "commit", commit())
 
 
 def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
@@ -77,7 +77,7 @@ def _finish(files: deque[Any] | list[Any], commit: bool) -> None:
         dropped.append(redact_url(str(getattr(f, "path", f))))
         try:
             if hasattr(f, "discard"):
-                f.discard()
+                refuse_coroutine(f, "discard", f.discard())
         except BaseException as error:  # as above
             errors.append(error)
         if isinstance(f, AbstractBufferedFile) and not f.closed:

@@ -24,7 +24,16 @@ import io
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
-from fsspec._files.lacking import is_asked_by_itself, lacking, no_entry, refuse_endless, refuse_loss
+from fsspec._files.lacking import (
+    is_asked_by_itself,
+    lacking,
+    refuse_endless,
+    refuse_loss,
+    refuse_textual,
+    refuse_unawaited,
+    refuse_without_init,
+    size_in,
+)
 from fsspec._files.uploading import (
     GivenUp,
     check_writable,
@@ -163,13 +172,9 @@ class AbstractBufferedFile(io.IOBase):
             )
         if mode == "rb":
             try:
-                if size is None:
-                    entry = self.details
-                    try:
-                        size = entry["size"]
-                    except (KeyError, TypeError) as error:
-                        raise no_entry(fs, error) from error
-                self.size = size
+                self.size = size_in(fs, self.details) if size is None else size
+                if type(size := self.size) is str and type(self).read in _THROUGH_CACHE:
+                    refuse_textual(self, size)
                 self.cache = make_cache(
                     cache_type, cache_options or {}, self.blocksize, self._fetch_range, self.size
                 )
@@ -315,6 +320,7 @@ class AbstractBufferedFile(io.IOBase):
         if self.mode != "rb":
             raise io.UnsupportedOperation("File not in read mode")
         if self.closed:
+            refuse_without_init(self)
             raise ValueError("I/O operation on closed file.")
 
     def read(self, length: int | None = -1) -> bytes:
@@ -342,6 +348,9 @@ class AbstractBufferedFile(io.IOBase):
             out: bytes = self.cache._fetch(loc, end)
         except ForkError as error:
             raise self._fsspec_with_file_name(error) from None
+        except TypeError:
+            refuse_unawaited(self)
+            raise
         self.loc = loc + len(out)
         return out
 

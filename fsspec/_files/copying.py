@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from fsspec._files.buffered import AbstractBufferedFile
+from fsspec._files.lacking import refuse_coroutine
 from fsspec._loop.batching import run_concurrently, start_in_thread
 from fsspec._loop.bridge import sync
 from fsspec._overriding import is_awaitable, is_built_in
@@ -184,7 +185,7 @@ class _Copying:
                 self.check_cancelled()
                 file.close()
                 if not waits:
-                    file.commit()
+                    refuse_coroutine(file, "commit", file.commit())
             except BaseException:  # whatever it was, no part stays as if it were the file
                 _give_up(file)
                 raise
@@ -205,7 +206,7 @@ def _give_up(file: IO[bytes] | AbstractBufferedFile) -> None:
         if not isinstance(file, AbstractBufferedFile):
             file.close()  # which makes it appear only if autocommit means nothing
         if discard := getattr(file, "discard", None):
-            discard()
+            refuse_coroutine(file, "discard", discard())
     except Exception:  # of the two failures the first is what the caller has to know of
         logger.exception("%r could not be discarded", file)
     finally:

@@ -10,6 +10,7 @@ import io
 import sys
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from fsspec._overriding import is_from_here
@@ -29,16 +30,72 @@ class _SetByInit:
     def __get__(self, instance: object, owner: type) -> Any:
         if instance is None:  # what looks through all that a class has
             return self
-        raise AttributeError(
-            f"{owner.__name__!r} object has no attribute {self._attribute_name!r}: "
-            f"{owner.__name__}.__init__ has to call super().__init__(**kwargs) first"
-        )
+        raise without_init(owner, self._attribute_name, "**kwargs")
 
 
 def set_by_init() -> Any:
     """An attribute of a base class that raises an AttributeError if ``__init__`` of a subclass does not
     call that of the base class."""
     return _SetByInit()
+
+
+def without_init(cls: type, attribute: str, arguments: str) -> AttributeError:
+    """That an object has no ``attribute``, since ``__init__`` of its class does not call the base's."""
+    return AttributeError(
+        f"{cls.__name__!r} object has no attribute {attribute!r}: "
+        f"{cls.__name__}.__init__ has to call super().__init__({arguments}) first"
+    )
+
+
+def refuse_without_init(file: AbstractBufferedFile) -> None:
+    """Raise AttributeError if a file counts as closed only since the base's ``__init__`` was not called."""
+    if file._closed and "_closed" not in vars(file):
+        raise without_init(type(file), "loc", "fs, path, mode, **kwargs")
+
+
+def refuse_coroutine(file: object, name: str, answer: object) -> None:
+    """Raise TypeError if what a method of a blocking file returned is a coroutine, which would never run."""
+    if type(answer) is CoroutineType:
+        answer.close()
+        raise TypeError(_never_awaited(file, name))
+
+
+def _never_awaited(owner: object, name: str) -> str:
+    return (
+        f"{type(owner).__name__}.{name} is a coroutine function, which is not awaited here: write"
+        f" `def {name}`, and call coroutines in it by fsspec.asyn.sync"
+    )
+
+
+def refuse_unawaited(file: AbstractBufferedFile) -> None:
+    """Raise TypeError if what fetches the content of a blocking file is a coroutine function."""
+    for owner, name in (file, "_fetch_range"), (file.fs, "cat_file"):
+        if iscoroutinefunction(getattr(owner, name, None)):
+            raise TypeError(_never_awaited(owner, name))
+
+
+_NO_FILES = frozenset((type(None), bool, bytearray, bytes, dict, int, list, memoryview, str, tuple))
+
+
+def refuse_no_file(fs: object, file: object) -> None:
+    """Raise TypeError if what ``_open`` returned is plain data."""
+    if type(file) in _NO_FILES:
+        what = "None" if file is None else type(file).__name__
+        raise TypeError(f"{type(fs).__name__}._open has to return a file: it returned {what}")
+
+
+def size_in(fs: Filesystem, entry: Any) -> Any:
+    """The size in the entry of a file."""
+    try:
+        return entry["size"]
+    except (KeyError, TypeError) as error:
+        raise no_entry(fs, error) from error
+
+
+def refuse_textual(file: AbstractBufferedFile, size: str) -> None:
+    """Raise TypeError: the size of a file is text."""
+    error = TypeError(f"the 'size' of {redact_url(file.path)!r} is {size!r}, where a number is needed")
+    raise no_entry(file.fs, error) if file._details is not None else error
 
 
 def no_coroutine(fs: object, name: str) -> str:
@@ -69,6 +126,8 @@ def no_listing(fs: Filesystem, error: Exception) -> Exception:
 
 def no_entry(fs: Filesystem, error: Exception) -> Exception:
     """As `no_listing`, of a backend whose `info` gives something else than an entry."""
+    if not getattr(fs, "async_impl", False) and is_from_here(getattr(type(fs), "info", None)):
+        return no_listing(fs, error)  # of which the `info` here takes its entries
     info = f"{type(fs).__name__}.{'_info' if getattr(fs, 'async_impl', False) else 'info'}"
     if plain := no_coroutine(fs, "info"):
         return type(error)(f"{plain}: {error}")

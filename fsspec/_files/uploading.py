@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from fsspec._files.lacking import refuse_coroutine, refuse_without_init
 from fsspec._fork.owned import is_mine
 from fsspec._loop.driving import Plan, call
 from fsspec._overriding import is_default
@@ -52,6 +53,7 @@ def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     before."""
     lost = file._fsspec_given_up_upload
     if file.closed:
+        refuse_without_init(file)
         raise ValueError(str(lost or "Flush on closed file"))
     if file.mode == "rb":
         return
@@ -75,11 +77,12 @@ def _sending(file: AbstractBufferedFile, force: bool) -> Plan:
         if first:
             file.offset = 0
             try:
-                yield call("_initiate_upload")
+                refuse_coroutine(file, "_initiate_upload", (yield call("_initiate_upload")))
             except BaseException:  # there is no upload to close
                 file.closed = True
                 raise
         taken = yield call("_upload_chunk", final=force)
+        refuse_coroutine(file, "_upload_chunk", taken)
     except BaseException as error:  # an interrupted upload is given up as a failed one is
         if file.forced or file.closed:
             resendable = first and force and file.mode == "wb" and getattr(file, "autocommit", False)
@@ -146,6 +149,7 @@ def check_writable(file: AbstractBufferedFile) -> None:
         raise _committed(file)
     if not file.writable():
         if file.closed:
+            refuse_without_init(file)
             raise ValueError(str(file._fsspec_given_up_upload or "I/O operation on closed file."))
         raise io.UnsupportedOperation(f"File not in write mode: {redact_url(file.path)!r}")
     if file.forced:

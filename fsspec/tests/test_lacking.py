@@ -1,11 +1,14 @@
 """What the class of a backend lacks is told by an error that names the method to write."""
 
 import contextlib
+import gc
 import io
 
 import pytest
 
+import fsspec
 from fsspec.asyn import AsyncFileSystem
+from fsspec.registry import _registry
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 
@@ -32,7 +35,7 @@ class File(AbstractBufferedFile):
 def opening(kind):
     class Own(Bare):
         def _open(self, path, mode="rb", *args, **kwargs):
-            return kind(self, path, mode, block_size=5)
+            return kind(self, path, mode, block_size=5, autocommit=kwargs.get("autocommit", True))
 
     return Own()
 
@@ -366,6 +369,7 @@ def test_an_error_of_ls_itself_is_not_taken_for_that():
     [
         lambda fs: fs.open("a"),
         lambda fs: fs.transaction,
+        lambda fs: fs.dircache,
         lambda fs: fs.invalidate_cache() if type(fs).__base__ is Bare else fs.info("a"),
     ],
 )
@@ -380,3 +384,168 @@ def test_an_init_that_does_not_call_that_of_the_base_class_is_named(base, use):
     ):
         use(fs)
     assert fs.own == 1 and not hasattr(fs, "_intrans")
+
+
+# coroutine functions where nothing awaits ---------------------------------------------
+class Storing(AbstractBufferedFile):
+    def _initiate_upload(self):
+        self.parts = []
+
+    def _upload_chunk(self, final=False):
+        self.parts.append(self.buffer.getvalue())
+        if final and self.autocommit:
+            self.commit()
+        return True
+
+    def commit(self):
+        self.fs.stored = b"".join(self.parts)
+
+    def discard(self):
+        self.parts = []
+
+
+async def awaited(self, *args, **kwargs):
+    self.fs.stored = b"part"
+
+
+def write_in_transaction(fs):
+    with fs.transaction:
+        fs.pipe_file("n", b"data")
+
+
+UPLOADS = {
+    "_initiate_upload": [write_a_block, WRITES["pipe"], write_in_transaction],
+    "_upload_chunk": [write_a_block, WRITES["pipe"], write_in_transaction],
+    "commit": [write_in_transaction],
+}
+
+
+@pytest.mark.parametrize(
+    "name, write", [(name, write) for name, writes in UPLOADS.items() for write in writes]
+)
+def test_an_upload_by_a_coroutine_function_is_refused(name, write):
+    fs = opening(type("Mine", (Storing,), {name: awaited}))
+    with pytest.raises(
+        TypeError, match=rf"^Mine\.{name} is a coroutine function, .* `def {name}`.*asyn\.sync"
+    ):
+        write(fs)
+    assert not hasattr(fs, "stored") and not fs._intrans
+
+
+def test_a_discard_by_a_coroutine_function_is_refused():
+    fs = opening(type("Mine", (Storing,), {"discard": awaited}))
+    with pytest.raises(TypeError, match=r"^Mine\.discard is a coroutine function"):
+        with fs.transaction:
+            fs.pipe_file("n", b"data")
+            raise ZeroDivisionError
+    assert not hasattr(fs, "stored") and not fs._intrans
+
+
+def test_a_file_sent_again_after_a_coroutine_function_is_stored_whole():
+    fs = opening(Storing)
+    f = fs.open("n", "wb")
+    f.write(b"data")
+    f._upload_chunk = lambda final: awaited(f)
+    with pytest.raises(TypeError, match="coroutine function"):
+        f.close()
+    del f._upload_chunk
+    f.close()
+    assert fs.stored == b"data"
+
+
+@pytest.mark.parametrize("owner, name", [("file", "_fetch_range"), ("fs", "cat_file")])
+def test_a_fetch_by_a_coroutine_function_is_refused(owner, name):
+    kind = type("Mine", (File,), {"_fetch_range": awaited} if owner == "file" else {})
+
+    class Mine(Bare):
+        def _open(self, path, mode="rb", *args, **kwargs):
+            return kind(self, path, mode)
+
+    if owner == "fs":
+        Mine.cat_file = awaited
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        with pytest.raises(TypeError, match=rf"^Mine\.{name} is a coroutine function") as caught:
+            Mine().open("a").read()
+        del caught
+        gc.collect()
+
+
+@pytest.mark.parametrize("use", [lambda f: f.read(), lambda f: f.readline(), lambda f: f.flush()])
+def test_an_init_of_a_file_that_does_not_call_that_of_the_base_class_is_named(use):
+    class Forgetful(File):
+        def __init__(self, fs, path, mode="rb", **kwargs):
+            self.fs, self.path, self.mode = fs, path, mode
+
+    text = (
+        r"no attribute 'loc': Forgetful.__init__ has to call super\(\).__init__\(fs, path, mode, \*\*kwargs\)"
+    )
+    with pytest.raises(AttributeError, match=text):
+        use(opening(Forgetful).open("a"))
+    with pytest.raises(AttributeError, match=text):
+        opening(Forgetful).open("n", "wb").write(b"1")
+    with opening(File).open("a") as closed:
+        pass
+    with pytest.raises(ValueError, match="closed file"):
+        use(closed)
+
+
+# what a class returns -----------------------------------------------------------------
+@pytest.mark.parametrize(
+    "name, returned, match",
+    [
+        ("_get_kwargs_from_urls", None, "has to return a dict: it returned None"),
+        ("_get_kwargs_from_urls", ("host", 1), r"has to return a dict: it returned \('host', 1\)"),
+        ("_strip_protocol", None, "has to return a path: it returned None"),
+    ],
+)
+@pytest.mark.parametrize("ask", [fsspec.open, fsspec.url_to_fs, fsspec.get_fs_token_paths, fsspec.get_mapper])
+def test_a_method_asked_of_a_url_that_returns_something_else_is_named(name, returned, match, ask):
+    kind = type("Mine", (Bare,), {name: staticmethod(lambda path: returned)})
+    fsspec.register_implementation("lackingurl", kind, clobber=True)
+    try:
+        with pytest.raises(TypeError, match=rf"^Mine\.{name} {match}"):
+            ask("lackingurl://a")
+    finally:
+        del _registry["lackingurl"]
+
+
+def test_a_size_that_is_text_is_told_when_the_file_is_opened():
+    class Listing(Bare):
+        def ls(self, path, detail=True, **kwargs):
+            return [{"name": "a", "size": "3", "type": "file"}]
+
+        def _open(self, path, mode="rb", size=None, **kwargs):
+            return File(self, path, mode, size=size)
+
+    class Asked(Listing):
+        def info(self, path, **kwargs):
+            return {"name": "a", "size": "3", "type": "file"}
+
+    text = "the 'size' of 'a' is '3', where a number is needed"
+    with pytest.raises(TypeError, match=rf"^Listing\.ls has to return a list of dicts .*{text}"):
+        Listing().open("a")
+    with pytest.raises(TypeError, match=rf"^Asked\.info has to return a dict .*{text}"):
+        Asked().open("a")
+    with pytest.raises(TypeError, match=f"^{text}"):
+        Listing().open("a", size="3")
+
+
+def test_a_listing_without_sizes_is_told_of_by_the_method_that_was_written():
+    class Odd(Bare):
+        def ls(self, path, detail=True, **kwargs):
+            return [{"name": "a", "type": "file"}]
+
+    with pytest.raises(KeyError, match=r"Odd\.ls has to return a list of dicts .*'size' is missing"):
+        Odd().open("a")
+
+
+@pytest.mark.parametrize("data", [b"abc", "abc", {"a": 1}, ["a"]], ids=lambda data: type(data).__name__)
+def test_an_open_that_gives_data_is_told_so(data):
+    class Odd(Bare):
+        def _open(self, path, mode="rb", *args, **kwargs):
+            return data
+
+    with pytest.raises(
+        TypeError, match=rf"Odd\._open has to return a file: it returned {type(data).__name__}"
+    ):
+        Odd().open("a")
