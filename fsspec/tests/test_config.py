@@ -95,7 +95,7 @@ def test_a_protocol_without_an_object_is_skipped_and_its_value_not_shown(text):
 
 def test_the_warning_of_an_object_with_an_error_says_where_it_is():
     text = '{"endpoint_url": "http://h", "secret": "hunter2"'
-    with pytest.warns(UserWarning, match=r"FSSPEC_S3 is ignored.*line 1 column 48") as caught:
+    with pytest.warns(UserWarning, match=r"FSSPEC_S3 is ignored.*line 1 column 49") as caught:
         assert from_env(FSSPEC_S3=text) == {}
     assert "hunter2" not in str(caught[0].message)
 
