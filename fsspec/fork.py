@@ -36,9 +36,9 @@ from fsspec import config
 from fsspec._fork import hooks, instances
 from fsspec._fork.class_facts import Facts, facts_of, learn
 from fsspec._fork.fork_lock import ForkLock
-from fsspec._fork.hooks import at_fork, register
+from fsspec._fork.hooks import at_fork
 from fsspec._fork.hooks import immortalize as keep_forever
-from fsspec._fork.owned import Owned, finalize, is_mine, own, owner_only, refuse
+from fsspec._fork.owned import Owned, finalize, is_mine, own, owner_only, refuse, register
 from fsspec._fork.sockets import watch as watch_socket
 from fsspec._public import publish
 from fsspec.exceptions import ForkError

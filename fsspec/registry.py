@@ -226,8 +226,11 @@ def available_protocols() -> list[str]:
     return [*{**known_implementations, **_registry}]
 
 
-def _import_class(fqp: str) -> type[AbstractFileSystem]:
-    """The class at "package.module.Class" or "package.module:Class"."""
+def _import_class(fqp: str, failing: str = "") -> type[AbstractFileSystem]:
+    """The class at "package.module.Class" or "package.module:Class".
+
+    ``failing`` begins the text of the error if the module has no such class.
+    """
     from importlib import import_module
 
     separator = ":" if ":" in fqp else "."
@@ -238,7 +241,12 @@ def _import_class(fqp: str) -> type[AbstractFileSystem]:
 
         warnings.warn(f"s3fs {found.__version__} is much slower than 0.5 and later; update it", stacklevel=2)
     for name in names.split("."):
-        found = getattr(found, name)
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            close = similar(name, [known for known in dir(found) if not known.startswith("_")])
+            meant = f". Did you mean {close!r}?" if close else ""
+            raise AttributeError(f"{failing}{error}{meant}") from None
     if not isinstance(found, type):
         raise TypeError(f"{fqp} is not a class")
     return found
@@ -285,7 +293,7 @@ def _loaded(name: str) -> type[AbstractFileSystem]:
             " its class with fsspec.register_implementation. fsspec.available_protocols() has those there are"
         )
     try:
-        cls = _import_class(entry["class"])
+        cls = _import_class(entry["class"], f"the protocol {name} cannot be used: {_naming(entry)}: ")
     except ImportError as error:
         advice = entry.get("err")
         if advice is None:
@@ -297,6 +305,12 @@ def _loaded(name: str) -> type[AbstractFileSystem]:
         raise ImportError(f"{_advice_for(advice, error)} ({error})", name=error.name) from error
     register_implementation(name, cls, clobber=True)
     return cls
+
+
+def _naming(entry: dict[str, str]) -> str:
+    """What names the class of an entry, and that it cannot be imported."""
+    advice = entry.get("err") or ""
+    return advice if advice.startswith("the entry point") else f"the import of {entry['class']} fails"
 
 
 def _similar(name: str) -> str:

@@ -211,8 +211,8 @@ GUARDS = (
         (
             Edit(
                 "fsspec/_fork/owned.py",
-                "        hooks.check()\n    obj._fork_generation = hooks.generation\n",
-                "        pass\n    obj._fork_generation = hooks.generation\n",
+                "        hooks.check()\n    try:\n        obj._fork_generation = hooks.generation\n",
+                "        pass\n    try:\n        obj._fork_generation = hooks.generation\n",
             ),
         ),
         (f"{HOOKS}::test_a_child_that_a_library_of_c_forked_may_begin_with_anything[1-cleared]",),

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 
 from fsspec._entry_points import may_announce
 from fsspec._fork import hooks
+from fsspec._paths.paths import type_name
 from fsspec.exceptions import ForkError
 
 ENTRY_POINTS = "fsspec.fork"
@@ -100,6 +101,12 @@ _learned: dict[str, Facts] = {}
 _asked_packages = False
 
 
+def _is_class(name: str) -> bool:
+    """Whether a name with dots alone is that of a class of a loaded module."""
+    module, _, cls = name.rpartition(".")
+    return isinstance(getattr(sys.modules.get(module), cls, None), type)
+
+
 def learn(name: str, facts: Facts) -> None:
     """Add an entry, which replaces what was known under ``name``.
 
@@ -107,7 +114,30 @@ def learn(name: str, facts: Facts) -> None:
     ----------
     name
         ``"module:Class"``, or ``"module"`` for globals that a child replaces.
+
+    Raises
+    ------
+    TypeError
+        ``facts``, or what they consist of, is of another type.
+    ValueError
+        ``name`` is that of a module, and ``facts`` are those of a class.
     """
+    if not isinstance(name, str) or not isinstance(facts, Facts):
+        raise TypeError(
+            f"learn takes 'module:Class' and fsspec.fork.Facts(...), not {type_name(name)} and"
+            f" {type_name(facts)}"
+        )
+    for field, value in facts._asdict().items():
+        if isinstance(value, str) and field in ("keeps", "arguments"):
+            raise TypeError(f"{field} of the Facts of {name!r} is text; ({value!r},) is a tuple of names")
+        if not isinstance(value, Mapping) and field in ("renews", "starts"):
+            raise TypeError(f"{field} of the Facts of {name!r} is a dict, not {type_name(value)}")
+    if ":" not in name and (facts._replace(renews={}) != NOTHING or _is_class(name)):
+        module, _, cls = name.rpartition(".")
+        raise ValueError(
+            f"{name!r} is the name of a module, of which renews alone is known: a class is named"
+            f" '{module or 'module'}:{cls}'"
+        )
     _learned[name] = facts
     _note_module(name, facts)
 
@@ -136,15 +166,13 @@ def _ask_packages() -> None:
 
     for point in entry_points(group=ENTRY_POINTS):
         try:
-            table = point.load()
+            for name, facts in point.load().items():
+                if name not in _learned:
+                    learn(name, facts if isinstance(facts, Facts) else Facts(**facts))
         except Exception as error:  # a broken package must not hide the tables of others
             import warnings
 
             warnings.warn(f"entry point {point.value!r} of {ENTRY_POINTS}: {error!r}", stacklevel=2)
-            continue
-        for name, facts in table.items():
-            if name not in _learned:
-                learn(name, facts if isinstance(facts, Facts) else Facts(**facts))
 
 
 def _entry(name: str) -> Facts | None:

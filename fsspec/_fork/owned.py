@@ -18,6 +18,8 @@ from functools import wraps
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from fsspec._fork import hooks
+from fsspec._paths.paths import type_name
+from fsspec._similar import similar
 from fsspec.exceptions import ForkError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,11 +27,40 @@ T = TypeVar("T")
 _ADVICE = "It belongs to the process that made it, which continues with it; start it again in this one"
 
 
+def register(obj: object) -> None:
+    """Call ``obj._after_fork_in_child()`` in every child for as long as ``obj`` lives.
+
+    Raises
+    ------
+    TypeError
+        ``obj`` has no such method, or no weak references.
+    """
+    if not callable(getattr(obj, "_after_fork_in_child", None)):
+        close = similar("_after_fork_in_child", dir(obj), 0.7)
+        raise TypeError(
+            f"a method _after_fork_in_child(self) is called in each child: {type(obj).__name__} has none"
+            f"{f', but {close!r}' if close else ''}"
+        )
+    hooks.register(obj)
+
+
 def own(obj: Any) -> None:
-    """Let ``obj`` belong to this process from now on; sets its attribute ``_fork_generation``."""
+    """Let ``obj`` belong to this process from now on; sets its attribute ``_fork_generation``.
+
+    Raises
+    ------
+    TypeError
+        the attribute cannot be set.
+    """
     if not hooks.ready[0]:
         hooks.check()
-    obj._fork_generation = hooks.generation
+    try:
+        obj._fork_generation = hooks.generation
+    except AttributeError as error:
+        raise TypeError(
+            f"{type(obj).__name__} has to have the attribute _fork_generation, which is set: name it in"
+            " its __slots__"
+        ) from error
 
 
 def is_mine(obj: object) -> bool:
@@ -121,9 +152,18 @@ class Owned(Generic[T]):
     ----------
     make
         called without arguments, by one thread at a time.
+
+    Raises
+    ------
+    TypeError
+        ``make`` cannot be called.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
+        if not callable(make):
+            raise TypeError(
+                f"Owned takes a function that makes the resource, not {type_name(make)}: Owned(lambda: ...)"
+            )
         self._make_object = make
         self._renew_object()
         hooks.register(self)

@@ -24,6 +24,7 @@ from typing import TypeVar
 
 from fsspec._fork import hooks
 from fsspec._fork.fork_lock import BriefLock
+from fsspec._paths.paths import type_name
 
 S = TypeVar("S")
 Identity = tuple[int, int]  # device and inode
@@ -49,8 +50,20 @@ def leads_to(fd: int, recorded: Identity) -> bool:
 
 
 def watch(sock: S) -> S:
-    """Cover ``sock`` in every child of this process; for as long as it is open."""
-    fd = sock.fileno()  # type: ignore[attr-defined]  # a socket, or a transport's stand-in for one
+    """Cover ``sock`` in every child of this process; for as long as it is open.
+
+    Raises
+    ------
+    TypeError
+        it is no socket, and has no ``fileno``.
+    OSError
+        it is closed.
+    """
+    try:
+        fileno = sock.fileno  # type: ignore[attr-defined]  # a socket, or a transport's stand-in for one
+    except AttributeError:
+        raise TypeError(f"watch_socket takes an open socket, not {type_name(sock)}") from None
+    fd = fileno()
     _watched[fd] = identity(fd)
     return sock
 

@@ -26,6 +26,31 @@ def test_entries_hold_for_subclasses_and_name_one_class():
     assert class_facts.facts_of(AbstractFileSystem) is class_facts.NOTHING
 
 
+@pytest.mark.parametrize(
+    "name, facts, kind, match",
+    [
+        ("a.b:C", {"holds": True}, TypeError, r"fsspec.fork.Facts\(...\), not a str and a dict"),
+        (None, class_facts.Facts(), TypeError, "'module:Class' .* not None and a Facts"),
+        ("a.b:C", class_facts.Facts(keeps="names"), TypeError, r"keeps .* 'a.b:C' is text; \('names',\)"),
+        ("a.b:C", class_facts.Facts(arguments="fs"), TypeError, r"arguments .* is text; \('fs',\)"),
+        ("a.b", class_facts.Facts(renews=("_lock",)), TypeError, "renews .* is a dict, not a tuple"),
+        ("a.b:C", class_facts.Facts(starts="run"), TypeError, "starts .* is a dict, not a str"),
+        ("a.b.C", class_facts.Facts(holds=True), ValueError, "a class is named 'a.b:C'"),
+        (
+            "fsspec.spec.AbstractFileSystem",
+            class_facts.Facts(renews={"_x": ""}),
+            ValueError,
+            "named 'fsspec.spec:A",
+        ),
+        ("c", class_facts.Facts(holds=True), ValueError, "a class is named 'module:c'"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(name, facts, kind, match):
+    with pytest.raises(kind, match=match):
+        class_facts.learn(name, facts)
+    assert name not in class_facts._learned
+
+
 def test_what_ships_makes_values_that_exist():
     """Those of the standard library, which every child can make."""
     for facts in class_facts.SHIPPED.values():
@@ -60,13 +85,14 @@ table = {
     "theirs:FS": {"holds": True, "keeps": ("catalogue",)},
     "theirs": {"renews": {"_lock": "threading:Lock"}},
 }
+text = {"theirs:Other": {"keeps": "catalogue"}}
 """
     )
     information = tmp_path / "theirs-1.0.dist-info"
     information.mkdir()
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(
-        "[fsspec.fork]\ntheirs = theirs_table:table\nbroken = theirs_nothing:table\n"
+        "[fsspec.fork]\ntheirs = theirs_table:table\nbroken = theirs_nothing:table\nodd = theirs_table:text\n"
     )
     return os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
 
@@ -97,7 +123,8 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import theirs
     fs = theirs.FS()
-assert "theirs_nothing" in str(caught[0].message) and len(caught) == 1, caught
+assert "theirs_nothing" in str(caught[0].message) and len(caught) == 2, caught
+assert "keeps of the Facts of 'theirs:Other' is text" in str(caught[1].message)
 fs.catalogue["a"] = 1
 mine = fs.made
 held = theirs._lock

@@ -154,6 +154,41 @@ mine.close(), peer.close()
 """)
 
 
+class Misspelt:
+    def _after_forks_in_child(self):
+        """The name has an s too many."""
+
+
+class Slotted:
+    __slots__ = ("__weakref__",)
+
+    def _after_fork_in_child(self):
+        """It could be notified, but not owned."""
+
+
+@pytest.mark.parametrize(
+    "use, match",
+    [
+        (lambda: fsspec.fork.register(Reader()), "a method _after_fork_in_child.* Reader has none$"),
+        (lambda: fsspec.fork.register(Misspelt()), "Misspelt has none, but '_after_forks_in_child'"),
+        (lambda: fsspec.fork.own(Slotted()), "Slotted has to have the attribute _fork_generation.*__slots__"),
+        (
+            lambda: fsspec.fork.Owned(5),
+            r"Owned takes a function that makes the resource, not an int: Owned\(lambda",
+        ),
+        (lambda: fsspec.fork.watch_socket(None), "watch_socket takes an open socket, not None"),
+    ],
+)
+def test_misuse_is_refused(use, match):
+    with pytest.raises(TypeError, match=match):
+        use()
+    fsspec.fork.register(Slotted())
+
+
+class Reader:
+    """Nothing of it is notified."""
+
+
 def test_what_only_its_own_process_can_use_is_to_be_begun_anew(monkeypatch):
     """No variable and no call makes it usable in a child: whatever is set, they are not advised."""
     for value in ("0", "1"):

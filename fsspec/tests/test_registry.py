@@ -399,6 +399,28 @@ def test_an_entry_point_that_cannot_be_imported_says_what_it_names(plugin):
     assert "'bad'" in found and "nowhere:Bad" in found
 
 
+def test_a_misspelt_class_is_told_with_what_names_it(monkeypatch):
+    """By the entry point, or by the registration, and with what may be meant; the type is upstream's."""
+    from importlib import metadata
+
+    point = metadata.EntryPoint("announced", "fsspec.archive:AbstractArchiveFileSytem", "fsspec.specs")
+    monkeypatch.setattr(metadata, "entry_points", lambda: {"fsspec.specs": [point]})
+    fsspec.process_entries()
+    register_implementation("registered", "fsspec.archive.AbstractArchiveFileSytem")
+    missing = "module 'fsspec.archive' has no attribute 'AbstractArchiveFileSytem'"
+    named = {
+        "announced": "the entry point 'announced' names fsspec.archive:AbstractArchiveFileSytem,"
+        " which cannot be imported",
+        "registered": "the import of fsspec.archive.AbstractArchiveFileSytem fails",
+    }
+    for protocol, what in named.items():
+        with pytest.raises(AttributeError) as caught:
+            get_filesystem_class(protocol)
+        text = f"the protocol {protocol} cannot be used: {what}: {missing}."
+        text += " Did you mean 'AbstractArchiveFileSystem'?"
+        assert str(caught.value) == text and type(caught.value) is AttributeError
+
+
 def test_what_a_program_registers_wins_over_entry_points(plugin):
     """Whenever the entry points are read."""
     text = """
