@@ -12,6 +12,8 @@ from __future__ import annotations
 import _imp
 import os
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from fsspec._fork import signals
 
@@ -50,4 +52,47 @@ def renew_interpreter() -> None:
         return
     if not _imp.lock_held():  # os.fork takes it before, and this releases it: else 3.13 ends the process
         _imp.acquire_lock()
-    signals.call_blocked(renew, set())  # the interpreter drops what a signal handler raises in a hook
+    give_back = list(_kept())
+    try:
+        signals.call_blocked(renew, set())  # the interpreter drops what a signal handler raises in a hook
+    finally:
+        for step in give_back:
+            step()
+
+
+def _kept() -> Iterator[Callable[[], object]]:
+    """Put aside what the child has done by now and hooks of the standard library would undo, as they expect a
+    new process. Yields the functions that restore it."""
+    random, logging, threading, events = map(
+        sys.modules.get, ("random", "logging", "threading", "asyncio.events")
+    )
+    if random is not None:  # it may have set a seed
+        yield partial(random.setstate, random.getstate())
+    if logging is not None:  # it may write a log to a filesystem
+        for lock in [logging._lock, *[one.lock for one in logging._at_fork_reinit_lock_weakset]]:
+            if getattr(lock, "_is_owned", bool)():
+                yield partial(lock._acquire_restore, lock._release_save())
+    if threading is not None:  # those that are not started yet would count as ended
+        unstarted = [thread for thread in list(threading._dangling) if thread.ident is None]
+        threading._dangling.difference_update(unstarted)
+        yield partial(threading._dangling.update, unstarted)
+        if hasattr(threading, "_ThreadHandle"):  # the interpreter, too, counts them as ended in 3.13.0
+            yield lambda: [setattr(thread, "_handle", threading._ThreadHandle()) for thread in unstarted]
+    if events is not None and sys.version_info >= (3, 12):  # it may be in a coroutine
+        yield partial(events._set_running_loop, events._get_running_loop())
+        policy = events._event_loop_policy
+        if hasattr(policy, "_local"):
+            yield partial(setattr, policy, "_local", policy._local)
+        yield from _kept_wakeup()
+
+
+def _kept_wakeup() -> Iterator[Callable[[], object]]:
+    """As `_kept`, for the descriptor by which signals wake an event loop."""
+    import signal
+
+    try:
+        descriptor = signal.set_wakeup_fd(-1)
+    except ValueError:  # not the main thread, which alone can have set one
+        return
+    if descriptor != -1:
+        yield partial(signal.set_wakeup_fd, descriptor)

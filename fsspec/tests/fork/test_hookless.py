@@ -190,3 +190,82 @@ def test_not_opted_in_it_is_refused_and_threads_can_be_started():
         + END,
         FSSPEC_FORK_RESET="0",
     )
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        """
+        async def main():
+            await Toy(asynchronous=True, skip_instance_cache=True)._cat_file("a")
+            loop = asyncio.get_running_loop()
+            awakened = asyncio.Event()
+            loop.add_signal_handler(signal.SIGUSR1, awakened.set)
+            fs.cat_file("a")
+            assert asyncio.get_running_loop() is loop
+            os.kill(os.getpid(), signal.SIGUSR1)
+            await awakened.wait()
+
+        asyncio.run(main())
+        """,
+        """
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        read()
+        assert asyncio.get_event_loop_policy().get_event_loop() is loop
+        loop.close()
+        """,
+        """
+        random.seed(5)
+        expected = random.random()
+        random.seed(5)
+        read()
+        assert random.random() == expected
+        """,
+        """
+        class Handler(logging.Handler):
+            def emit(self, record):
+                read()
+
+        logging.getLogger("program").addHandler(Handler())
+        logging.getLogger("program").warning("first")
+        logging.getLogger("program").warning("second")
+        """,
+        """
+        enough = threading.Event()
+        mine = threading.Thread(target=enough.wait)
+        read()
+        mine.start()
+        assert mine.is_alive()
+        enough.set()
+        mine.join()
+        assert not mine.is_alive()
+        """,
+    ],
+    ids=[
+        "running loop",
+        "loop of a thread",
+        "random numbers",
+        "a handler of logging",
+        "a thread not started",
+    ],
+)
+def test_what_a_child_of_a_c_library_did_before_is_kept(work):
+    """Hooks of the standard library expect a child that has done nothing yet."""
+    run(
+        START
+        + TOY
+        + WAITING
+        + "    import os, random\n    def child():\n        assert hooks.generation == 0"
+        + work
+        + """
+        assert hooks.generation == 1 and parents not in threading.enumerate()
+
+    fs = Toy()
+    read()
+    assert forked_by_c(child) == 0
+    read()
+    """
+        + END,
+        FSSPEC_FORK_RESET="1",
+    )
