@@ -43,6 +43,10 @@ class GivenUp(NamedTuple):
         return f"the upload of {redact_url(self.path)!r} was given up after {self.reason}: {outcome}"
 
 
+class GivenUpError(OSError, ValueError):
+    """A write to a file whose upload was given up, which is as good as closed."""
+
+
 class CommittedFileError(ValueError, AttributeError):
     """A write to a file that its transaction has stored. Also an AttributeError, as upstream raises for the
     missing buffer."""
@@ -50,18 +54,22 @@ class CommittedFileError(ValueError, AttributeError):
 
 def flushing(file: AbstractBufferedFile, force: bool) -> Plan:
     """The plan of a flush. Raises ValueError if the file is closed, or was flushed with ``force``
-    before."""
+    before. If the upload was given up it raises as `closing` does, as text over the file flushes first."""
     lost = file._fsspec_given_up_upload
     if file.closed:
         refuse_without_init(file)
-        raise ValueError(str(lost or "Flush on closed file"))
+        raise GivenUpError(str(lost)) if lost else ValueError("Flush on closed file")
     if file.mode == "rb":
         return
     if not is_mine(file):  # inherited, found only now since no fork hook ran: its class was replaced
         yield call("flush", force=force)
         return
-    if file.forced and (force or lost):
-        raise ValueError(str(lost or f"{file!r} has been force-flushed, it can only be closed"))
+    if file.forced and lost:
+        if not _is_known(file):
+            raise GivenUpError(str(lost))
+        return
+    if file.forced and force:
+        raise ValueError(f"{file!r} has been force-flushed, it can only be closed")
     if force or file.buffer.tell() >= file.blocksize:  # a part has at least a block
         yield from _sending(file, force)
 
@@ -114,12 +122,11 @@ def closing(file: AbstractBufferedFile) -> Plan:
             yield call("close")
             return
         if lost:
-            handled = sys.exc_info()[1]
             if not lost.resendable:
-                if handled is None and not sys.is_finalizing() and not getattr(file, "_finalizing", False):
-                    raise OSError(str(lost))
+                if not _is_known(file):
+                    raise GivenUpError(str(lost))
                 return
-            if not isinstance(handled, (Exception, type(None))):  # an interrupt such as Ctrl-C
+            if not isinstance(sys.exc_info()[1], (Exception, type(None))):  # an interrupt such as Ctrl-C
                 return
             file.closed = False
         if not file.forced and not is_default(file.flush):
@@ -131,6 +138,11 @@ def closing(file: AbstractBufferedFile) -> Plan:
             file.fs.invalidate_cache(file.fs._parent(file.path))
     finally:
         file.closed = True
+
+
+def _is_known(file: AbstractBufferedFile) -> bool:
+    """Whether an error is being handled, so that the program knows, or nobody is there to be told."""
+    return sys.exc_info()[1] is not None or sys.is_finalizing() or getattr(file, "_finalizing", False)
 
 
 def end_reading(file: AbstractBufferedFile) -> None:
@@ -147,15 +159,15 @@ def check_writable(file: AbstractBufferedFile) -> None:
     """Raise ValueError unless more can be written."""
     if file._fsspec_closed_by_transaction:
         raise _committed(file)
+    lost = file._fsspec_given_up_upload
     if not file.writable():
         if file.closed:
             refuse_without_init(file)
-            raise ValueError(str(file._fsspec_given_up_upload or "I/O operation on closed file."))
+            raise GivenUpError(str(lost)) if lost else ValueError("I/O operation on closed file.")
         raise io.UnsupportedOperation(f"File not in write mode: {redact_url(file.path)!r}")
     if file.forced:
-        raise ValueError(
-            str(file._fsspec_given_up_upload or f"{file!r} has been force-flushed, it can only be closed")
-        )
+        text = f"{file!r} has been force-flushed, it can only be closed"
+        raise GivenUpError(str(lost)) if lost else ValueError(text)
     if file.buffer is None and hasattr(file, "autocommit") and not file.autocommit:
         raise _committed(file)
 

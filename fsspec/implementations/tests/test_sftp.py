@@ -329,6 +329,12 @@ def test_an_upload_that_fails(server, fs, fault):
     with pytest.raises(OSError):
         with fs.open("/big2", "wb", block_size=2**17) as f:
             f.write(BIG)
+    with pytest.raises(OSError, match="^(?!.*given up)"):  # the error of the write, not of the end
+        with fs.open("/text", "w", block_size=2**17) as f:
+            f.write("x" * len(BIG))
+    with pytest.raises(OSError):  # its end writes once more
+        with fs.open("/big3", "wb", block_size=2**17, compression="gzip") as f:
+            f.write(BIG)
     server.fault()
     assert server.requests.count("open /big") == 1
     assert os.listdir(server.folder) == ["d"]
