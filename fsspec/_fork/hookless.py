@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from fsspec._fork import signals
 
@@ -77,13 +78,18 @@ def _kept() -> Iterator[Callable[[], object]]:
         threading._dangling.difference_update(unstarted)
         yield partial(threading._dangling.update, unstarted)
         if hasattr(threading, "_ThreadHandle"):  # the interpreter, too, counts them as ended in 3.13.0
-            yield lambda: [setattr(thread, "_handle", threading._ThreadHandle()) for thread in unstarted]
+            yield partial(_renew_handles, unstarted, threading._ThreadHandle)
     if events is not None and sys.version_info >= (3, 12):  # it may be in a coroutine
         yield partial(events._set_running_loop, events._get_running_loop())
         policy = events._event_loop_policy
         if hasattr(policy, "_local"):
             yield partial(setattr, policy, "_local", policy._local)
         yield from _kept_wakeup()
+
+
+def _renew_handles(threads: list[Any], new: Callable[[], Any]) -> None:
+    for thread in threads:
+        thread._handle = new()
 
 
 def _kept_wakeup() -> Iterator[Callable[[], object]]:
