@@ -10,10 +10,12 @@ locks of `threading` and `logging`, and of the threads that the interpreter join
 from __future__ import annotations
 
 import _imp
+import _thread
 import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import BuiltinFunctionType
 from typing import Any
 
 from fsspec._fork import signals
@@ -22,7 +24,9 @@ _TASKS = "/proc/self/task"
 
 
 def _is_alone() -> bool:
-    """Whether this process is known to have one thread."""
+    """Whether this process is known to have one thread, and no greenlets in the place of threads."""
+    if not isinstance(_thread.start_new_thread, BuiltinFunctionType):  # gevent's or eventlet's
+        return False
     try:
         return len(os.listdir(_TASKS)) == 1
     except OSError:  # not Linux
@@ -32,8 +36,9 @@ def _is_alone() -> bool:
 def renew_interpreter() -> None:
     """Call ``PyOS_AfterFork_Child``, which also runs the fork hooks of the child, all of them.
 
-    Does nothing where the child has another thread by now, whose state that would free. Nor in free-threaded
-    builds: they have no such lock, and the call ends the process where ``PyOS_BeforeFork`` did not run.
+    Does nothing where the child has another thread by now, whose state that would free, or may have greenlets
+    as threads, which would count as ended. Nor in free-threaded builds: they have no such lock, and the call
+    ends the process where ``PyOS_BeforeFork`` did not run.
     """
     if "t" in getattr(sys, "abiflags", "") or not _is_alone():
         return

@@ -167,6 +167,41 @@ def test_a_child_of_a_c_library_that_has_begun_threads_keeps_them():
     )
 
 
+def test_a_child_of_a_c_library_keeps_the_greenlets_that_gevent_makes_of_threads():
+    """The kernel does not count them, nor do they end with the parent."""
+    pytest.importorskip("gevent")
+    run(
+        "    from gevent import monkey\n    monkey.patch_all()\n"
+        + START
+        + """
+    import ctypes, fsspec
+    from fsspec._fork import hooks
+    libc = ctypes.PyDLL(None)
+
+    def child():
+        enough, found = threading.Event(), []
+
+        def work():
+            me = threading.current_thread()
+            enough.wait()
+            found.append(threading.current_thread() is me)
+
+        mine = threading.Thread(target=work)
+        mine.start()
+        time.sleep(0.01)
+        fs.open(os.devnull).close()
+        assert hooks.generation == 1 and mine in threading.enumerate() and mine.is_alive()
+        enough.set()
+        mine.join()
+        assert found == [True]
+
+    fs = fsspec.filesystem("file")
+    assert forked(child, libc.fork) == 0
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
 def test_not_opted_in_it_is_refused_and_threads_can_be_started():
     run(
         START
