@@ -258,6 +258,15 @@ def _declared(cls: Any) -> dict[str, inspect.Parameter]:
     return found
 
 
+_NUMBER, _SWITCH = {"a number"}, {"a switch, or else text"}
+_UNDECLARED = {
+    **dict.fromkeys("timeout connect_timeout read_timeout block_size default_block_size".split(), _NUMBER),
+    **dict.fromkeys("max_concurrency listings_expiry_time max_paths".split(), _NUMBER),
+    **dict.fromkeys("ssl verify trust_env".split(), _SWITCH),
+}
+"""What options mean that a constructor passes on, or declares without a type."""
+
+
 def _kinds(name: str, parameter: inspect.Parameter | None) -> set[str]:
     """The types of a number or flag that is the default, or of the annotation, except for those of items."""
     import re
@@ -265,7 +274,7 @@ def _kinds(name: str, parameter: inspect.Parameter | None) -> set[str]:
     if parameter is not None and isinstance(parameter.default, (int, float)):
         return {type(parameter.default).__name__}
     if parameter is None or parameter.annotation is parameter.empty:
-        return {"dict"} if name.endswith("_kwargs") else set()  # of s3fs, for one
+        return {"dict"} if name.endswith("_kwargs") else _UNDECLARED.get(name, set())  # of s3fs, for one
     annotation = parameter.annotation
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     text = re.sub(r"(?:typing\.)?Optional\[(.*)\]", r"\1", text)
@@ -284,9 +293,14 @@ def _converted(value: str, kinds: set[str]) -> object:
             return found
     if value and kinds and kinds <= (_MAPPINGS | _LISTS if structured else _MAPPINGS):
         raise ValueError(f"is to be a JSON {'object' if kinds <= _MAPPINGS else 'list'}, and is not")
-    if kinds == {"bool"}:
+    if kinds in ({"bool"}, _SWITCH):
         meant = switch(value)
         return value if meant is None else meant
+    if kinds == _NUMBER:
+        try:
+            return float(value) if "." in value else int(value)
+        except ValueError:
+            raise ValueError("is to be a number, and is not") from None
     if kinds & {"int", "float"} and "str" not in kinds:
         with suppress(ValueError):  # whatever takes the option raises what is wrong with it
             return float(value) if "." in value or "int" not in kinds else int(value)

@@ -11,7 +11,7 @@ from typing import Any, Optional
 
 import pytest
 
-from fsspec import config
+from fsspec import config, get_filesystem_class
 
 
 class One:
@@ -305,6 +305,18 @@ def test_a_protocol_without_an_object_is_reported_with_its_place(write, value):
     assert "a secret" not in str(caught.value)
     config.set_conf_env(found, {"FSSPEC_ONE_A": "1", "FSSPEC_ONE": '{"b": 2}'})
     assert config.apply_config(One, {}, found) == {"a": 1, "b": 2}
+
+
+def test_text_of_well_known_options_that_are_not_declared_has_their_meaning(write):
+    pytest.importorskip("aiohttp")
+    http = get_filesystem_class("http")
+    found = from_files(write(a_ini="[http]\ntimeout = 5\nssl = false\ndefault_block_size = 1.5\nother = 5\n"))
+    meant = {"timeout": 5, "ssl": False, "default_block_size": 1.5, "other": "5"}
+    assert config.apply_config(http, {}, found) == meant
+    config.set_conf_files(write(b_ini="[http]\ntimeout = secret\n"), found)
+    with pytest.raises(ValueError, match="'timeout' of 'http' in .*b.ini is to be a number") as caught:
+        config.apply_config(http, {}, found)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_percent_sign_that_is_written_once_is_reported_with_its_place(write):
