@@ -15,8 +15,10 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,54 @@ def test_children_hold_no_connection_of_the_class_that_the_guide_shows():
         assert len(mine) == 1
         assert forked.by_fork(lambda: forked.shared_connections(mine), exits=False).result == []
         fs.client.close()
+
+
+class Answering(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # connections stay open
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"data")
+
+    def log_message(self, *args):
+        """Nothing is written to stderr."""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_the_client_that_the_guide_shows_is_closed_with_its_filesystem():
+    """In the child and in the parent, each its own."""
+    shown = code("fork_authors.rst", "class Client", **NAMES)["MyFileSystem"]
+
+    def use_and_drop():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fs = held.pop()
+            assert fs.cat_file("a") == b"data"
+            gone, client = weakref.ref(fs), fs._client.get()
+            assert client.sock.getpeername() == server.server_address
+            del fs
+            gc.collect()
+            assert gone() is None and client.sock is None
+            del client
+            gc.collect()
+        assert not caught, [str(warning.message) for warning in caught]
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            held = [shown("127.0.0.1:%d" % server.server_port, skip_instance_cache=True)]
+            assert held[0].cat_file("a") == b"data"
+            mine = held[0]._client.get().sock
+            problem = forked.by_fork(use_and_drop, exits=False).problem()
+            assert not problem, problem
+            assert held[0]._client.get().sock is mine
+            use_and_drop()
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_what_is_shown_for_packages_that_run_on_both(monkeypatch):
