@@ -262,7 +262,8 @@ def abandon(other: Any, dead: DeadSocket, everything: bool = True) -> None:
         other._stopping = True
         for position in range(len(other._ready)):
             other._ready[position] = _dropped(other)
-        asyncio._set_running_loop(None)
+        if asyncio._get_running_loop() is other:  # else a thread that the child began has the same number
+            asyncio._set_running_loop(None)
 
 
 def unshare(other: Any, dead: DeadSocket) -> None:

@@ -167,6 +167,51 @@ def test_a_child_of_a_c_library_that_has_begun_threads_keeps_them():
     )
 
 
+def test_a_loop_of_a_thread_that_a_child_of_a_c_library_began_goes_on():
+    """The thread can have the number of the one that ran the parent's loop."""
+    run(
+        START
+        + TOY
+        + """
+    import ctypes, threading
+    libc = ctypes.PyDLL(None)
+
+    def child():
+        found, enough = [], threading.Event()
+
+        async def main():
+            fsspec.filesystem("file").open(os.devnull).close()
+            assert hooks.generation == 1
+            found.append(asyncio.get_running_loop())
+
+        def work():
+            try:
+                if threading.get_ident() == number:
+                    asyncio.run(main())
+            finally:
+                enough.wait()
+
+        threads = [threading.Thread(target=work) for _ in range(9)]
+        for thread in threads:
+            thread.start()
+        enough.set()
+        for thread in threads:
+            thread.join()
+        assert found or number not in [thread.ident for thread in threads]
+        read()
+
+    fs = Toy()
+    read()
+    number = fs.loop._thread_id
+    assert number
+    time.sleep(0.01)  # it waits for work by now, not for the interpreter's lock
+    assert forked(child, libc.fork) == 0
+    read()
+    """,
+        FSSPEC_FORK_RESET="1",
+    )
+
+
 def test_a_child_of_a_c_library_keeps_the_greenlets_that_gevent_makes_of_threads():
     """The kernel does not count them, nor do they end with the parent."""
     pytest.importorskip("gevent")
