@@ -14,6 +14,7 @@ import _thread
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from types import BuiltinFunctionType
 from typing import Any
@@ -58,38 +59,45 @@ def renew_interpreter() -> None:
         return
     if not _imp.lock_held():  # os.fork takes it before, and this releases it: else 3.13 ends the process
         _imp.acquire_lock()
-    give_back = list(_kept())
-    try:
-        signals.call_blocked(renew, set())  # the interpreter drops what a signal handler raises in a hook
-    finally:
-        for step in give_back:
-            step()
+    # the interpreter drops what a signal handler raises in a hook
+    signals.call_blocked(partial(_call_and_restore, renew), set())
+
+
+def _call_and_restore(renew: Callable[[], object]) -> None:
+    restoring = list(_kept())
+    renew()
+    for step in restoring:
+        step()
 
 
 def _kept() -> Iterator[Callable[[], object]]:
     """Put aside what the child has done by now and hooks of the standard library would undo, as they expect a
     new process. Yields the functions that restore it."""
-    random, logging, threading, events = map(
-        sys.modules.get, ("random", "logging", "threading", "asyncio.events")
-    )
-    if random is not None:  # it may have set a seed
+    names = "random", "logging", "threading", "asyncio.events"
+    random, logging, threading, events = map(_loaded, names)
+    # names may be absent: those of modules that a thread of the parent was importing, and in later versions
+    if hasattr(random, "setstate"):  # it may have set a seed
         yield partial(random.setstate, random.getstate())
-    if logging is not None:  # it may write a log to a filesystem
-        for lock in [logging._lock, *[one.lock for one in logging._at_fork_reinit_lock_weakset]]:
-            if getattr(lock, "_is_owned", bool)():
-                yield partial(lock._acquire_restore, lock._release_save())
-    if threading is not None:  # those that are not started yet would count as ended
+    for one in (logging, *getattr(logging, "_at_fork_reinit_lock_weakset", ())):
+        lock: Any = getattr(one, "_lock" if one is logging else "lock", None)
+        if getattr(lock, "_is_owned", bool)():  # it may write a log to a filesystem
+            yield partial(lock._acquire_restore, lock._release_save())
+    if hasattr(threading, "_dangling"):  # those that are not started yet would count as ended
         unstarted = [thread for thread in list(threading._dangling) if thread.ident is None]
         threading._dangling.difference_update(unstarted)
         yield partial(threading._dangling.update, unstarted)
         if hasattr(threading, "_ThreadHandle"):  # the interpreter, too, counts them as ended in 3.13.0
             yield partial(_renew_handles, unstarted, threading._ThreadHandle)
-    if events is not None and sys.version_info >= (3, 12):  # it may be in a coroutine
+    if hasattr(events, "_set_running_loop") and sys.version_info >= (3, 12):  # it may be in a coroutine
         yield partial(events._set_running_loop, events._get_running_loop())
-        policy = events._event_loop_policy
+        policy = getattr(events, "_event_loop_policy", None)
         if hasattr(policy, "_local"):
             yield partial(setattr, policy, "_local", policy._local)
         yield from _kept_wakeup()
+
+
+def _loaded(name: str) -> Any:
+    return sys.modules.get(name)
 
 
 def _renew_handles(threads: list[Any], new: Callable[[], Any]) -> None:
@@ -106,4 +114,11 @@ def _kept_wakeup() -> Iterator[Callable[[], object]]:
     except ValueError:  # not the main thread, which alone can have set one
         return
     if descriptor != -1:
-        yield partial(signal.set_wakeup_fd, descriptor)
+        yield partial(_set_wakeup, descriptor)
+
+
+def _set_wakeup(descriptor: int) -> None:
+    import signal
+
+    with suppress(OSError, ValueError):  # the child has closed it
+        signal.set_wakeup_fd(descriptor)

@@ -296,6 +296,11 @@ def test_not_opted_in_it_is_refused_and_threads_can_be_started():
         loop.close()
         """,
         """
+        for number in descriptors:  # of the parent's loop
+            os.close(number)
+        read()
+        """,
+        """
         random.seed(5)
         expected = random.random()
         random.seed(5)
@@ -325,6 +330,7 @@ def test_not_opted_in_it_is_refused_and_threads_can_be_started():
     ids=[
         "running loop",
         "loop of a thread",
+        "wakeup descriptor",
         "random numbers",
         "a handler of logging",
         "a thread not started",
@@ -343,7 +349,11 @@ def test_what_a_child_of_a_c_library_did_before_is_kept(work):
 
     fs = Toy()
     read()
+    descriptors = os.pipe()
+    os.set_blocking(descriptors[1], False)
+    signal.set_wakeup_fd(descriptors[1])
     assert forked_by_c(child) == 0
+    signal.set_wakeup_fd(-1)
     read()
     """
         + END,
