@@ -311,12 +311,21 @@ def near_each_other(within: int, length: int) -> list[tuple[int, int]]:
     return [(start, start + length) for start in (drawn.randrange(within - length) for _ in range(40))]
 
 
-HERE_AND_THERE: dict[str, tuple[list[tuple[int, int]], int, float]] = {
-    # reads, requests, and bytes sent as a share of the file; those of fsspec: 3, 5, 2, 9 and 1, 2.6, 0.7, 3.7
-    "a little of every 100 kB": ([(n, n + 1000) for n in range(0, 80 * 10**5, 10**5)], 7, 1),
-    "much within a megabyte": (near_each_other(2**20, 4096), 9, 0.3),
-    "headers next to each other": ([(n, n + 300) for n in range(0, 10**6, 10**4)], 5, 0.3),
-    "large pieces": (near_each_other(80 * 10**5, 2**16), 41, 0.35),
+MEMBERS = [n * 79 % 20 * 390_000 for n in range(20)]
+BLOCKS = 5 * 2**20
+HERE_AND_THERE: dict[str, tuple[list[tuple[int, int]], int, int, float]] = {
+    # reads, block size, requests, and bytes sent as a share of the file;
+    # of fsspec 3, 5, 2, 21, 8 and 1, 2.6, 0.7, 0.7, 3
+    "a little of every 100 kB": ([(n, n + 1000) for n in range(0, 80 * 10**5, 10**5)], BLOCKS, 7, 1),
+    "much within a megabyte": (near_each_other(2**20, 4096), BLOCKS, 9, 0.3),
+    "headers next to each other": ([(n, n + 300) for n in range(0, 10**6, 10**4)], BLOCKS, 5, 0.3),
+    "headers and what follows": (
+        [part for n in MEMBERS for part in [(n, n + 30), (n + 30, n + 40_000)]],
+        2**18,
+        22,
+        1,
+    ),
+    "large pieces": (near_each_other(80 * 10**5, 2**16), BLOCKS, 41, 0.35),
 }
 
 
@@ -324,10 +333,11 @@ HERE_AND_THERE: dict[str, tuple[list[tuple[int, int]], int, float]] = {
 def test_small_reads_that_are_close_together_take_few_requests_over_http(
     name: str, http_server: HTTPServer
 ) -> None:
-    reads, requests, share = HERE_AND_THERE[name]
+    reads, block_size, requests, share = HERE_AND_THERE[name]
     data = random.Random(3).randbytes(8 * 10**6)
     http_server.files["/large"] = data
-    with fsspec.filesystem("http", skip_instance_cache=True).open(f"{http_server.url}/large") as file:
+    fs = fsspec.filesystem("http", skip_instance_cache=True, block_size=block_size)
+    with fs.open(f"{http_server.url}/large") as file:
         for start, end in reads:
             file.seek(start)
             assert file.read(end - start) == data[start:end]

@@ -49,6 +49,8 @@ MIN_READ = 2**14
 """Bytes requested at least, if a read is smaller."""
 SMALL = 2**15
 """Bytes of a read up to which a request costs more than the bytes around it may."""
+BURST = 2**18
+"""Bytes up to which a read elsewhere fetches as many as were read in order before it."""
 GROWTH = 2
 """Binary places by which `MIN_READ` grows with each small read whose request a block would have spared."""
 GAP = 2**16
@@ -338,11 +340,12 @@ class AheadCache(BytesCache):
         keeps all bytes up to a block after the first read, as `BytesCache` does; a file that ends before that
         is read to its end at once, since the connection may be lost while nobody reads.
 
-    A read out of order fetches little, as such a file may be large and read here and there. To fetch a block
-    instead would have spared the requests of later reads within that block: after each of these, if it is
-    small, the next one fetches more, up to a block, until a read is elsewhere. So small reads that are close
-    together (small members of an archive, headers of HDF5) take a few requests more than with `BytesCache`,
-    and reads that are far apart a fraction of its bytes.
+    A read out of order fetches at least as much as was read in order before it (the header of a member and
+    then its data), up to `BURST`, and at least `MIN_READ`. To fetch a block instead would have spared the
+    requests of later reads within that block: after each of these, if it is small, the next one fetches more,
+    up to a block, until a read is elsewhere. So small reads that are close together (small members of an
+    archive, headers of HDF5) take a few requests more than with `BytesCache`, and reads that are far apart a
+    fraction of its bytes.
 
     Threads read one file one at a time, since there is one stream.
     """
@@ -361,6 +364,7 @@ class AheadCache(BytesCache):
         self._first_end: int | None = None  # where the first read ended
         self._last: int | None = None
         self._run = 0
+        self._burst = self._burst_from = 0  # how many bytes were read in order before; where that began since
         self._block = -1, -1  # what BytesCache would hold
         self._spared = 0  # requests of small reads there that BytesCache would not have made
         self._renew_lock()
@@ -410,7 +414,10 @@ class AheadCache(BytesCache):
             return self._read_range(start, end)
 
     def _read_range(self, start: int, end: int) -> bytes:
-        self._run = self._run + 1 if start == self._last else 0
+        if start == self._last:
+            self._run += 1
+        else:
+            self._burst, self._burst_from, self._run = (self._last or 0) - self._burst_from, start, 0
         self._last = end
         if self._first_end is None:
             self._first_end = end
@@ -450,7 +457,7 @@ class AheadCache(BytesCache):
         """Fetch so that the bytes from ``start`` up to ``end`` are kept, and perhaps more."""
         self._note_miss(start, end)
         near = 0 if self._run or self.in_one or end - start > SMALL else self._spared
-        reach = min(self.blocksize, MIN_READ << GROWTH * min(near, 16))
+        reach = min(self.blocksize, max(min(self._burst, BURST), MIN_READ << GROWTH * min(near, 16)))
         begin = start
         if not self._kept_from <= start <= self._kept_until and start <= self._kept_to():
             begin = 0
