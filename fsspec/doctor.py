@@ -345,6 +345,11 @@ def _hazards(found: Diagnosis) -> None:
     if cuda is not None and cuda.is_initialized():
         text = "CUDA is initialised, which no forked child can use"
         found.add(WARNING, "hazards", text, "fork before the first use of CUDA, or start workers by spawn")
+    elif torch is not None:
+        text = "torch is loaded: if it has computed here, a child may hang in its first operation on tensors (OpenMP)"
+        found.add(
+            NOTE, "hazards", text, "torch.set_num_threads(1) in the child, as workers of a DataLoader do"
+        )
     ours = {"fsspecIO"}
     others = sorted(
         t.name for t in threading.enumerate() if t is not threading.main_thread() and t.name not in ours

@@ -494,8 +494,9 @@ def test_a_url_that_is_not_there_is_a_problem(stage):
 def test_what_a_program_has_loaded_is_seen_from_inside(stage):
     site = stage.on_path()
     (site / "grpc.py").write_text("")
+    (site / "torch.py").write_text("")
     program = (
-        "import threading, grpc, fsspec.doctor as d\n"
+        "import threading, grpc, torch, fsspec.doctor as d\n"
         "go = threading.Event(); threading.Thread(target=go.wait, name='mine').start()\n"
         "print(d.diagnose().text(60)); go.set()"
     )
@@ -509,6 +510,7 @@ def test_what_a_program_has_loaded_is_seen_from_inside(stage):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "grpc is loaded" in done.stdout and "(mine)" in done.stdout
+    assert "torch is loaded" in done.stdout and "torch.set_num_threads(1)" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines() if "/" not in line) <= 60
 
 

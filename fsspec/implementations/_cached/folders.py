@@ -168,7 +168,12 @@ def finalize_in_workers(
     finalizer = owned.finalize(obj, func, *args, **kwargs)
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None:
-        util.Finalize(obj, finalizer, exitpriority=0)
+
+        def note(obj: object) -> None:
+            util.Finalize(obj, finalizer, exitpriority=0)
+
+        note(obj)
+        util.register_after_fork(obj, note)  # a worker forgets what was noted as it was unpickled
     return finalizer
 
 

@@ -5,6 +5,7 @@ import gc
 import gzip
 import importlib
 import inspect
+import multiprocessing
 import os
 import pickle
 from contextlib import contextmanager
@@ -782,6 +783,26 @@ def test_blocks_of_files_that_nobody_closes_are_kept(how, tmp_path):
     c = fsspec.filesystem("blockcache", target_protocol="file", cache_storage=storage)
     with c.open(path) as f:
         assert f.cache.blocks == {0, 1} and f.read() == FILES["r/big"]
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_a_worker_that_ends_leaves_no_temporary_folder(method, tmp_path):
+    (tmp_path / "data").write_bytes(b"data")
+    (tmp_path / "temporary").mkdir()
+    program = """
+        import multiprocessing
+        import os
+        os.environ["TMPDIR"] = os.environ["TMP"] = {folder!r}
+        import fsspec
+        fs = fsspec.filesystem("simplecache", target_protocol="file")
+        worker = multiprocessing.get_context({method!r}).Process(target=fs.cat_file, args=({path!r},))
+        worker.start()
+        worker.join()
+        print(worker.exitcode)
+    """
+    folder = tmp_path / "temporary"
+    assert run(program.format(folder=str(folder), path=str(tmp_path / "data"), method=method)) == "0\n"
+    assert os.listdir(folder) == []
 
 
 def test_blocks_of_a_copy_that_became_shorter_are_fetched_again(target, tmp_path):
