@@ -346,7 +346,7 @@ def _hazards(found: Diagnosis) -> None:
         text = "CUDA is initialised, which no forked child can use"
         found.add(WARNING, "hazards", text, "fork before the first use of CUDA, or start workers by spawn")
     elif torch is not None:
-        text = "torch is loaded: if it has computed here, a child may hang in its first operation on tensors (OpenMP)"
+        text = "torch is loaded: if it has computed here, a child may hang as it uses tensors (OpenMP)"
         found.add(
             NOTE, "hazards", text, "torch.set_num_threads(1) in the child, as workers of a DataLoader do"
         )

@@ -30,7 +30,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from fsspec._files.buffered import AbstractBufferedFile, reopen
 from fsspec._files.decoding import reading_layer
-from fsspec._files.lacking import no_coroutine, no_entry, no_listing, refuse_no_file, set_by_init
+from fsspec._files.lacking import no_coroutine, no_entry, no_listing, refuse_no_file
 from fsspec._files.open_file import get_compression
 from fsspec._fork.class_facts import is_ours
 from fsspec._fork.foreign_files import adopt
@@ -121,7 +121,7 @@ class AbstractFileSystem(Identity, Transactions, Aliases, metaclass=_Cached):
     _strip_tokenize_options: tuple[str, ...] = ()
     """Names of options that do not make instances differ."""
 
-    dircache: DirCache = set_by_init()
+    dircache: DirCache
 
     def __init__(self, *args: Any, **storage_options: Any) -> None:
         if self._cached:  # the metaclass or a subclass constructs what is set up already

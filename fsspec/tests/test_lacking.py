@@ -369,7 +369,6 @@ def test_an_error_of_ls_itself_is_not_taken_for_that():
     [
         lambda fs: fs.open("a"),
         lambda fs: fs.transaction,
-        lambda fs: fs.dircache,
         lambda fs: fs.invalidate_cache() if type(fs).__base__ is Bare else fs.info("a"),
     ],
 )
