@@ -457,7 +457,8 @@ class AheadCache(BytesCache):
         """Fetch so that the bytes from ``start`` up to ``end`` are kept, and perhaps more."""
         self._note_miss(start, end)
         near = 0 if self._run or self.in_one or end - start > SMALL else self._spared
-        reach = min(self.blocksize, max(min(self._burst, BURST), MIN_READ << GROWTH * min(near, 16)))
+        most = max(self.blocksize, MIN_READ)
+        reach = min(most, max(min(self._burst, BURST), MIN_READ << GROWTH * min(near, 16)))
         begin = start
         if not self._kept_from <= start <= self._kept_until and start <= self._kept_to():
             begin = 0
