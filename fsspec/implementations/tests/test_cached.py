@@ -8,6 +8,7 @@ import inspect
 import multiprocessing
 import os
 import pickle
+import tempfile
 from contextlib import contextmanager
 
 import pytest
@@ -788,7 +789,6 @@ def test_blocks_of_files_that_nobody_closes_are_kept(how, tmp_path):
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_a_worker_that_ends_leaves_no_temporary_folder(method, tmp_path):
     (tmp_path / "data").write_bytes(b"data")
-    (tmp_path / "temporary").mkdir()
     program = """
         import multiprocessing
         import os
@@ -800,9 +800,9 @@ def test_a_worker_that_ends_leaves_no_temporary_folder(method, tmp_path):
         worker.join()
         print(worker.exitcode)
     """
-    folder = tmp_path / "temporary"
-    assert run(program.format(folder=str(folder), path=str(tmp_path / "data"), method=method)) == "0\n"
-    assert os.listdir(folder) == []
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket in tmp_path could be too long
+        assert run(program.format(folder=folder, path=str(tmp_path / "data"), method=method)) == "0\n"
+        assert os.listdir(folder) == []
 
 
 def test_blocks_of_a_copy_that_became_shorter_are_fetched_again(target, tmp_path):
