@@ -217,7 +217,7 @@ def immortalize(obj: object) -> None:
 def prepare_to_immortalize() -> None:
     """Make the list of immortal objects itself immortal, once.
 
-    Done in the parent, if there is time, it costs children neither time nor memory.
+    Done in the parent, which has the time, it costs children neither time nor memory.
     """
     global _prepared
     if _prepared:
