@@ -155,7 +155,7 @@ class BaseCache:
 
     def _held_from(self, position: int) -> Held | None:
         """What is kept from a position, not copied; None if nothing is, or it is unknown. For callers that
-        searches in a file: no request is made."""
+        search in a file: no request is made."""
         return None
 
     def _clip_range(self, start: int | None, stop: int | None) -> tuple[int, int]:
